@@ -1,1 +1,14 @@
-//! Placeholder while the house is being laid.
+//! The nouns of the OCI specifications, parsed once and valid ever after: digests, names, tags, references,
+//! media types, descriptors, manifests, and the error codes of the wire.
+//!
+//! No I/O, no async, no other crate of ours. Text from outside becomes one of these types here; inside, no
+//! function takes a string that means a name.
+//! Source: opencontainers/distribution-spec 1.1 and opencontainers/image-spec 1.1.
+
+mod code;
+mod digest;
+mod name;
+
+pub use code::Code;
+pub use digest::{Algorithm, BadDigest, Digest};
+pub use name::{BadName, Reference, RepositoryName, Tag};
