@@ -7,8 +7,13 @@
 
 mod code;
 mod digest;
+mod json;
+mod manifest;
+mod media_type;
 mod name;
 
 pub use code::Code;
 pub use digest::{Algorithm, BadDigest, Digest};
+pub use manifest::{DEPTH_MAX, DESCRIPTORS_MAX, Descriptor, Manifest, ManifestError, Platform};
+pub use media_type::{MediaType, media_types};
 pub use name::{BadName, Reference, RepositoryName, Tag};
