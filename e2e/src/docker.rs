@@ -1,0 +1,153 @@
+//! A private Docker engine: its own socket, data, credentials and containerd, nothing of the machine's.
+//!
+//! Fails: by panic, with the engine's log if it does not come up. Needs root.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::command::{Ran, program, run};
+
+const START_SECONDS_MAX: u64 = 60;
+const STOP_SECONDS_MAX: u64 = 30;
+
+/// A running engine and the folder in which it lives.
+pub struct Docker {
+    folder: TempDir,
+    engine: Child,
+}
+
+impl Docker {
+    /// Starts an engine and waits until it answers.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = TempDir::with_prefix("docker-").expect("a temporary folder can be made");
+        let at = |name: &str| folder.path().join(name);
+        let log = fs::File::create(at("log")).expect("a log can be made");
+        let engine = Command::new("dockerd")
+            .arg("--data-root")
+            .arg(at("data"))
+            .arg("--exec-root")
+            .arg(at("exec"))
+            .arg("--pidfile")
+            .arg(at("pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", at("docker.sock").display()))
+            .args(["--insecure-registry", "127.0.0.0/8"])
+            // No container is run, so no network is needed, and the machine's firewall stays as it is.
+            .args([
+                "--bridge=none",
+                "--iptables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+            ])
+            .env("PATH", path_with_sbin())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log has two writers"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start dockerd: {error}; is it installed?"));
+        let docker = Self { folder, engine };
+        docker.wait_until_ready();
+        docker
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
+        while Instant::now() < deadline {
+            let ready = self
+                .command()
+                .args(["version", "--format", "{{.Server.Version}}"])
+                .output();
+            if ready.is_ok_and(|output| output.status.success()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        panic!("dockerd is not ready after {START_SECONDS_MAX} s; its log:\n{log}");
+    }
+
+    fn command(&self) -> Command {
+        let mut command = program("docker");
+        command
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}", self.folder.path().join("docker.sock").display()),
+            )
+            .env("DOCKER_CONFIG", self.folder.path().join("config"))
+            // The builder inside the engine: the other one is a plugin that Debian does not have.
+            .env("DOCKER_BUILDKIT", "0");
+        command
+    }
+
+    /// `docker` with these arguments.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.command().args(arguments))
+    }
+
+    /// `ctr` with these arguments, on the engine's own containerd.
+    #[must_use]
+    pub fn ctr(&self, arguments: &[&str]) -> Ran {
+        let socket = self.folder.path().join("exec/containerd/containerd.sock");
+        run(program("ctr")
+            .arg("--address")
+            .arg(socket)
+            .arg("--namespace=journey")
+            .args(arguments))
+    }
+
+    /// A path in the engine's folder, for what a journey builds.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// dockerd calls `containerd` and `runc` by name; an ordinary login has no `sbin` in its path.
+fn path_with_sbin() -> String {
+    format!(
+        "{}:/usr/local/sbin:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // SIGTERM, so that it ends its containerd and takes its mounts away.
+        if let Some(pid) = i32::try_from(self.engine.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS_MAX);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.engine.try_wait() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.engine.kill();
+        let _ = self.engine.wait();
+        let _ = unmount_below(self.folder.path());
+    }
+}
+
+/// Takes away what is still mounted under a folder, the innermost first.
+pub(crate) fn unmount_below(folder: &Path) -> io::Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let below = |point: &&str| Path::new(point).starts_with(folder);
+    let points: Vec<&str> = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(below)
+        .collect();
+    for point in points.iter().rev() {
+        let _ = program("umount").args(["--lazy", point]).status();
+    }
+    Ok(())
+}

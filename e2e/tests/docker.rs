@@ -1,0 +1,184 @@
+//! Docker: the tutorial's settings, a password file from the real `htpasswd`, and a person who builds, pushes and pulls.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
+
+use std::fs;
+
+use e2e::command::{program, run};
+use e2e::dice::Dice;
+use e2e::docker::Docker;
+use e2e::image::write_build_folder;
+use e2e::landfall::{Landfall, Launch};
+
+/// The registry as the well-known tutorial sets it up: four variables, a password file, a folder.
+fn registry_of_the_tutorial(folder: &std::path::Path) -> Landfall {
+    let password_file = folder.join("registry.password");
+    let line = run(program("htpasswd").args(["-Bbn", "busy", "bee"]))
+        .succeeded()
+        .stdout();
+    fs::write(&password_file, format!("{line}\n")).unwrap();
+    fs::create_dir(folder.join("data")).unwrap();
+    Launch::with_environment_only(folder)
+        .env("REGISTRY_AUTH", "htpasswd")
+        .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
+        .env("REGISTRY_AUTH_HTPASSWD_PATH", &password_file)
+        .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", folder.join("data"))
+        .start()
+}
+
+#[test]
+fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let landfall = registry_of_the_tutorial(folder.path());
+    let docker = Docker::start();
+    let registry = landfall.address().to_string();
+    let image = format!("{registry}/team/first");
+    let mut dice = Dice::new(1);
+    let layers = [dice.bytes(3_000_000), dice.bytes(500)];
+    write_build_folder(
+        &docker.folder("build"),
+        &[("large", &layers[0]), ("small", &layers[1])],
+    );
+    let build = docker.folder("build").display().to_string();
+
+    docker
+        .run(&["build", "--tag", &format!("{image}:1"), &build])
+        .succeeded();
+    docker
+        .run(&["push", &format!("{image}:1")])
+        .failed()
+        .says("no basic auth credentials");
+    docker
+        .run(&["login", "--username", "busy", "--password", "wasp", &registry])
+        .failed()
+        .says("unauthorized");
+    docker
+        .run(&["login", "--username", "busy", "--password", "bee", &registry])
+        .succeeded()
+        .says("Login Succeeded");
+    let pushed = docker
+        .run(&["push", &format!("{image}:1")])
+        .succeeded()
+        .says("1: digest: sha256:")
+        .stdout();
+    let digest = pushed
+        .split_whitespace()
+        .find(|word| word.starts_with("sha256:"))
+        .unwrap()
+        .to_owned();
+
+    for reference in [
+        format!("{image}:1"),
+        format!("{image}:1@{digest}"),
+        format!("{image}@{digest}"),
+    ] {
+        forget_all_images(&docker);
+        docker
+            .run(&["pull", &reference])
+            .succeeded()
+            .says("Downloaded newer image")
+            .says(&digest);
+        let saved = docker.folder("saved.tar").display().to_string();
+        let id = docker
+            .run(&["images", "--quiet", "--no-trunc"])
+            .succeeded()
+            .stdout();
+        docker.run(&["save", "--output", &saved, &id]).succeeded();
+        let saved = fs::read(docker.folder("saved.tar")).unwrap();
+        assert!(
+            saved.windows(500).any(|bytes| bytes == layers[1]),
+            "{reference} came back without its small layer"
+        );
+    }
+
+    docker.run(&["logout", &registry]).succeeded();
+    forget_all_images(&docker);
+    docker
+        .run(&["pull", &format!("{image}:1")])
+        .failed()
+        .says("no basic auth credentials");
+}
+
+#[test]
+fn layers_that_the_registry_has_are_not_sent_again() {
+    let landfall = Landfall::start();
+    let docker = Docker::start();
+    let registry = landfall.address();
+    let mut dice = Dice::new(2);
+    let layer = dice.bytes(2_000_000);
+    write_build_folder(&docker.folder("build"), &[("base", &layer)]);
+    let build = docker.folder("build").display().to_string();
+
+    let first = format!("{registry}/team/first:1");
+    docker.run(&["build", "--tag", &first, &build]).succeeded();
+    docker.run(&["push", &first]).succeeded().says(": Pushed");
+    docker
+        .run(&["push", &first])
+        .succeeded()
+        .says("Layer already exists")
+        .does_not_say(": Pushed");
+
+    let second = format!("{registry}/team/second:1");
+    docker.run(&["tag", &first, &second]).succeeded();
+    docker
+        .run(&["push", &second])
+        .succeeded()
+        .says("Mounted from team/first")
+        .does_not_say(": Pushed");
+
+    forget_all_images(&docker);
+    docker.run(&["pull", &second]).succeeded();
+}
+
+#[test]
+fn a_tag_moves_and_the_old_image_stays_under_its_digest() {
+    let landfall = Landfall::start();
+    let docker = Docker::start();
+    let name = format!("{}/team/app", landfall.address());
+    let tag = format!("{name}:latest");
+    let mut digests = Vec::new();
+    for seed in [3, 4] {
+        write_build_folder(
+            &docker.folder("build"),
+            &[("content", &Dice::new(seed).bytes(10_000))],
+        );
+        docker
+            .run(&[
+                "build",
+                "--tag",
+                &tag,
+                &docker.folder("build").display().to_string(),
+            ])
+            .succeeded();
+        let pushed = docker.run(&["push", &tag]).succeeded().stdout();
+        digests.push(
+            pushed
+                .split_whitespace()
+                .find(|word| word.starts_with("sha256:"))
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    forget_all_images(&docker);
+    docker.run(&["pull", &tag]).succeeded().says(&digests[1]);
+    docker
+        .run(&["pull", &format!("{name}@{}", digests[0])])
+        .succeeded()
+        .says(&digests[0]);
+    assert_ne!(digests[0], digests[1]);
+}
+
+fn forget_all_images(docker: &Docker) {
+    let images = docker
+        .run(&["images", "--quiet", "--no-trunc"])
+        .succeeded()
+        .stdout();
+    let mut images: Vec<&str> = images.lines().collect();
+    images.sort_unstable();
+    images.dedup();
+    if !images.is_empty() {
+        docker
+            .run(&[&["rmi", "--force"], images.as_slice()].concat())
+            .succeeded();
+    }
+}
