@@ -1,0 +1,56 @@
+//! A disk of a chosen size: a tmpfs mounted for one story and unmounted at its end.
+//!
+//! Units: sizes are bytes. Needs root. Filling it is one `fallocate`, which on tmpfs takes the room at once.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use tempfile::TempDir;
+
+/// A mounted tmpfs.
+pub(crate) struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    pub(crate) fn mount(bytes: u64) -> Self {
+        let folder = tempfile::Builder::new().prefix("landfall-disk-").tempdir().unwrap();
+        let size = format!("size={bytes},mode=0755");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "landfall-story"]).arg(folder.path()).status();
+        assert!(status.expect("mount runs").success(), "a tmpfs can be mounted (this story needs root)");
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn free(&self) -> u64 {
+        let stat = statvfs(self.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+
+    /// Takes all room but so much; removing the answered file gives it back.
+    pub(crate) fn fill_but(&self, left: u64) -> PathBuf {
+        let path = self.path().join("somebody-elses-file");
+        let file = File::create(&path).unwrap();
+        fallocate(&file, FallocateFlags::empty(), 0, self.free().saturating_sub(left)).unwrap();
+        path
+    }
+
+    pub(crate) fn give_back(&self, file: &Path) {
+        fs::remove_file(file).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a server that a failed story left behind may still hold it.
+        let status = Command::new("umount").arg("--lazy").arg(self.path()).status();
+        if !std::thread::panicking() {
+            assert!(status.expect("umount runs").success(), "the tmpfs is unmounted again");
+        }
+    }
+}
