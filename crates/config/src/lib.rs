@@ -1,1 +1,46 @@
-//! Placeholder while the house is being laid.
+//! One typed `Settings` out of a YAML file, the environment and flags, with the origin of every value.
+//!
+//! Shape: `Settings::load(Sources)` -> `Loaded` (settings, warnings, where each value came from) or `Problems`
+//! (everything that is wrong, at once). Nothing here touches the process: environment, flags and file access are handed in.
+//! Each key is one row of [`table`]: parsing, `explain`, the reference page and "did you mean" read the same row.
+//! Units: durations are `std::time::Duration`, sizes are bytes (`u64`).
+//! Source: the configuration format of the CNCF registry (`version: 0.1`), plus the sections that are Landfall's own.
+
+mod address;
+mod assemble;
+mod check;
+mod duration;
+mod environment;
+mod explain;
+mod finding;
+mod kind;
+mod load;
+mod node;
+mod origin;
+mod overlay;
+mod proxies;
+mod reader;
+mod reference;
+mod secret;
+mod settings;
+mod shape;
+mod size;
+mod suggest;
+mod table;
+mod text;
+mod yaml;
+
+pub use address::{Host, ListenAddr};
+pub use duration::{format_duration, parse_duration};
+pub use explain::{Explained, UnknownKey, explain, render_explained};
+pub use finding::{Finding, Problems, Severity};
+pub use load::{Flag, Loaded, ReadFile, Sources, Values};
+pub use origin::Origin;
+pub use proxies::TrustedProxy;
+pub use reference::settings_reference;
+pub use secret::Secret;
+pub use settings::{
+    AccessLogFormat, Auth, BaseUrl, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits,
+    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+};
+pub use size::{format_size, parse_size};

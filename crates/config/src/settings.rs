@@ -1,0 +1,332 @@
+//! The settings as the rest of the program reads them: plain, typed, complete.
+//!
+//! Every value is usable as it stands; combinations that make no sense have no shape here.
+//! Units: durations are `Duration`, sizes bytes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::address::ListenAddr;
+use crate::proxies::TrustedProxy;
+use crate::secret::Secret;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `log`.
+    pub log: Log,
+    /// `storage`.
+    pub storage: Storage,
+    /// `auth`.
+    pub auth: Auth,
+    /// `http`.
+    pub http: Http,
+    /// `health`.
+    pub health: Health,
+    /// `validation`.
+    pub validation: Validation,
+    /// `limits`.
+    pub limits: Limits,
+    /// `catalog.maxentries`: repositories on one page; at least 1.
+    pub catalog_page_max: u32,
+    /// `tags.maxtags`: tags on one page; at least 1.
+    pub tags_page_max: u32,
+    /// `gc.lease`: how long a blob that a client was told about is not collected.
+    pub gc_lease: Duration,
+    /// `trash.undo_window`: how long what was deleted can be restored.
+    pub undo_window: Duration,
+}
+
+/// `log`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// `log.level`.
+    pub level: Level,
+    /// `log.formatter`.
+    pub formatter: Formatter,
+    /// `log.fields`: added to every line.
+    pub fields: Vec<(String, String)>,
+    /// `log.accesslog`: `None` if disabled.
+    pub access_log: Option<AccessLogFormat>,
+}
+
+/// The least important lines that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something did not work.
+    Error,
+    /// Something may soon not work.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it happened.
+    Debug,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formatter {
+    /// For people: `key=value`, coloured on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// JSON with the field names of Logstash.
+    Logstash,
+}
+
+/// The form of a line of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// As every other line.
+    Log,
+    /// Apache's combined format, on standard output.
+    Combined,
+}
+
+/// `storage`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storage {
+    /// Where bytes lie.
+    pub medium: Medium,
+    /// `storage.inline_max`: blobs up to this lie in the catalog.
+    pub inline_bytes_max: u64,
+    /// `storage.delete.enabled`.
+    pub delete_enabled: bool,
+    /// Whether somebody wrote `storage.delete.enabled`; if not, the default deserves a word at start.
+    pub delete_written: bool,
+    /// `storage.maintenance.readonly.enabled`.
+    pub read_only: bool,
+    /// `storage.maintenance.uploadpurging`: `None` if disabled.
+    pub upload_purging: Option<UploadPurging>,
+}
+
+/// The storage driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A folder.
+    Filesystem {
+        /// `storage.filesystem.rootdirectory`.
+        root: PathBuf,
+        /// `storage.filesystem.allow_network`: NFS and the like are accepted.
+        allow_network: bool,
+    },
+    /// Gone with the process.
+    InMemory,
+}
+
+/// `storage.maintenance.uploadpurging`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadPurging {
+    /// Uploads idle for longer are removed.
+    pub age: Duration,
+    /// Time between two looks.
+    pub interval: Duration,
+    /// Only say what would be removed.
+    pub dry_run: bool,
+}
+
+/// `auth`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Nobody wrote anything; only an address that this machine alone can reach gets this far.
+    NotConfigured,
+    /// `auth: none`: everyone may do everything, on purpose.
+    None,
+    /// `auth.htpasswd`.
+    Htpasswd {
+        /// Shown by clients when they ask for a password.
+        realm: String,
+        /// The password file.
+        path: PathBuf,
+    },
+}
+
+/// `http`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// `http.addr` and `http.net`.
+    pub listen: Listen,
+    /// `http.prefix`: `/`, or `/x/` with a slash at both ends.
+    pub prefix: String,
+    /// `http.host`: begins every absolute URL that is sent.
+    pub host: Option<BaseUrl>,
+    /// `http.secret`: `None` lets the server make and keep one.
+    pub secret: Option<Secret>,
+    /// `http.relativeurls`, if written.
+    pub relative_urls: Option<bool>,
+    /// `http.draintimeout`: what running requests get at the end; zero does not wait.
+    pub drain_timeout: Duration,
+    /// `http.headers`: added to every response.
+    pub headers: Vec<(String, Vec<String>)>,
+    /// `http.h2c.enabled`: cleartext HTTP/2 by prior knowledge.
+    pub h2c: bool,
+    /// Not `http.http2.disabled`: HTTP/2 over TLS.
+    pub http2: bool,
+    /// `http.trusted_proxies`.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// `http.debug.addr`.
+    pub debug_addr: Option<ListenAddr>,
+}
+
+/// Where requests come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// `http.net: tcp`.
+    Tcp(ListenAddr),
+    /// `http.net: unix`.
+    Unix(PathBuf),
+}
+
+/// `health`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// `health.storagedriver`: `None` if not enabled.
+    pub storage: Option<Probe>,
+    /// `health.file`: each of these files, while it exists, means unhealthy.
+    pub files: Vec<FileProbe>,
+}
+
+/// A check that repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Time between two checks; never zero.
+    pub interval: Duration,
+    /// Failures in a row that count; at least 1.
+    pub threshold: u32,
+}
+
+/// One of `health.file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProbe {
+    /// The file to look for.
+    pub path: PathBuf,
+    /// Time between two looks; never zero.
+    pub interval: Duration,
+}
+
+/// `validation`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validation {
+    /// False: a manifest may name what the repository does not have.
+    pub enabled: bool,
+    /// `validation.manifests.urls`.
+    pub urls: Urls,
+    /// `validation.manifests.indexes`.
+    pub index_platforms: IndexPlatforms,
+}
+
+/// Regular expressions over the `urls` of layers; each compiles. Both empty: every URL is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Urls {
+    /// If not empty, a URL must match one.
+    pub allow: Vec<String>,
+    /// A URL may match none.
+    pub deny: Vec<String>,
+}
+
+/// Which images of an index must be present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexPlatforms {
+    /// Every one.
+    All,
+    /// None: sparse indexes are allowed.
+    None,
+    /// Those for these platforms.
+    List(Vec<Platform>),
+}
+
+/// As in an index: `linux`, `amd64`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Operating system.
+    pub os: String,
+    /// Processor architecture.
+    pub architecture: String,
+}
+
+/// `limits`: bounds on what a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `limits.manifest`.
+    pub manifest_bytes_max: u64,
+    /// `limits.blob`.
+    pub blob_bytes_max: Option<u64>,
+    /// `limits.upload_sessions`, per user.
+    pub upload_sessions_max: Option<u32>,
+}
+
+/// `https://registry.example.com:5000`: scheme and authority, no path, no slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The URL's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected a URL such as `https://registry.example.com`";
+        let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
+        let scheme = scheme.to_ascii_lowercase();
+        if !matches!(scheme.as_str(), "http" | "https") {
+            return Err(EXPECTED);
+        }
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains('/') {
+            return Err("expected a URL without a path; `http.prefix` sets the path");
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+        let host_begins = authority
+            .as_bytes()
+            .first()
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'[');
+        if !host_begins || !authority.bytes().all(allowed) || authority.ends_with(':') {
+            return Err(EXPECTED);
+        }
+        Ok(Self(format!("{scheme}://{authority}")))
+    }
+}
+
+/// `http.prefix`, with a slash at both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prefix(pub(crate) String);
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("/".into())
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected a path such as `/registry/`";
+        let inner = text.strip_prefix('/').ok_or(EXPECTED)?;
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if inner.is_empty() {
+            return Ok(Self::default());
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
+        if inner.split('/').all(part) {
+            Ok(Self(format!("/{inner}/")))
+        } else {
+            Err(EXPECTED)
+        }
+    }
+}
