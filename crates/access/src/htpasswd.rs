@@ -247,3 +247,47 @@ fn read(path: &Path) -> Result<(Stamp, Vec<u8>), Error> {
     }
     Ok((stamp, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "busy:$2y$05$CAltBbVsVDIAwI5US5xFOeI8EGj5Vvl9addlyOktSpnY.r/y1rlRK\n";
+
+    /// Reads a file, changes it, and makes the change look as if it had left the file's times and size alone, which
+    /// the steps of a file system's clock can do. Says whether the change is seen.
+    async fn sees_a_change_without_a_trace(age: Duration) -> bool {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), LINE).unwrap();
+        let clock = move || SystemTime::now() + age;
+        let (htpasswd, _) = Htpasswd::open(file.path(), Arc::new(clock)).unwrap();
+        fs::write(file.path(), LINE.replace("busy", "lazy")).unwrap();
+        let (old, stamp) = (htpasswd.seen(), stat(file.path()).unwrap());
+        *htpasswd.seen.write().unwrap() = Arc::new(Seen {
+            users: old.users.clone(),
+            content: old.content,
+            stamp,
+            settled: old.settled,
+            trouble: None,
+        });
+        htpasswd.users().await.contains("lazy")
+    }
+
+    #[tokio::test]
+    async fn a_young_file_is_read_again_even_if_it_looks_the_same() {
+        assert!(sees_a_change_without_a_trace(Duration::ZERO).await);
+    }
+
+    #[tokio::test]
+    async fn an_old_file_that_looks_the_same_is_not_read_again() {
+        assert!(!sees_a_change_without_a_trace(Duration::from_mins(1)).await);
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_not_read_at_every_login() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stamp = stat(file.path()).unwrap();
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        assert!(stamp.is_settled(long_ago) && !stamp.is_settled(SystemTime::now()));
+    }
+}

@@ -179,3 +179,50 @@ impl fmt::Display for Action {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_says_who_may_do_what_where() {
+        let name: RepositoryName = "busy/hello".parse().unwrap();
+        let permit = Caller::user("busy").may(Push, &name).unwrap();
+        assert_eq!(
+            (permit.repository(), permit.actor(), permit.right()),
+            (&name, Some("busy"), Push)
+        );
+        let permit = Caller::anybody().may(Pull, &name).unwrap();
+        assert_eq!(permit.actor(), None);
+    }
+
+    #[test]
+    fn whoever_is_let_in_may_do_everything() {
+        let name: RepositoryName = "busy/hello".parse().unwrap();
+        for caller in [Caller::user("busy"), Caller::anybody()] {
+            assert!(caller.may(Pull, &name).is_ok() && caller.may(Push, &name).is_ok());
+            assert!(caller.may(Delete, &name).is_ok() && caller.visible(&name));
+            assert!(caller.may_list_catalog().shows(&name));
+        }
+    }
+
+    #[test]
+    fn a_denial_says_who_may_not_do_what_where() {
+        let repository: RepositoryName = "team/app".parse().unwrap();
+        let denied = Denied {
+            actor: Some("busy".into()),
+            action: Action::Push,
+            repository: repository.clone(),
+        };
+        assert_eq!(denied.to_string(), "busy may not push to team/app");
+        let denied = Denied {
+            actor: None,
+            action: Action::Delete,
+            repository,
+        };
+        assert_eq!(
+            denied.to_string(),
+            "a caller without a login may not delete from team/app"
+        );
+    }
+}

@@ -179,3 +179,155 @@ impl Drop for Place {
         self.verifier.running().remove(&self.fingerprint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use base64::Engine as _;
+    use tokio::sync::SemaphorePermit;
+
+    use super::*;
+
+    /// Ann's password is `apple`.
+    fn users() -> Users {
+        let text = format!("ann:{}", bcrypt::hash("apple", 4).unwrap());
+        Users::parse(Path::new("htpasswd"), text.as_bytes()).0
+    }
+
+    fn verifier() -> Arc<Verifier> {
+        Arc::new(Verifier::new(Arc::new(SystemTime::now)).unwrap())
+    }
+
+    fn credentials(name: &str, password: &str) -> Credentials {
+        let token = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        Credentials::parse(format!("Basic {token}").as_bytes()).unwrap()
+    }
+
+    /// Nothing is compared until this is dropped.
+    fn hold(verifier: &Verifier) -> SemaphorePermit<'_> {
+        let seats = verifier.seats.available_permits();
+        verifier
+            .seats
+            .try_acquire_many(seats.try_into().unwrap())
+            .unwrap()
+    }
+
+    /// Takes a future as far as it gets, which is not its end.
+    fn begin(waiting: &mut Pin<Box<impl Future<Output = Result<bool, Busy>>>>) {
+        assert!(
+            waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+
+    #[tokio::test]
+    async fn docker_opens_many_connections_at_once_and_pays_once() {
+        let (verifier, users) = (verifier(), users());
+        for (password, right, compared) in [("wrong", false, 1), ("apple", true, 2)] {
+            let given = credentials("ann", password);
+            let held = hold(&verifier);
+            let mut waiting: Vec<_> = (0..20)
+                .map(|_| Box::pin(verifier.verify(&users, &given)))
+                .collect();
+            waiting.iter_mut().for_each(begin);
+            drop(held);
+            for outcome in waiting {
+                assert_eq!(outcome.await, Ok(right));
+            }
+            assert_eq!(verifier.compared(), compared);
+        }
+        assert!(verifier.running().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_logins_is_told_to_come_again_and_who_is_in_stays_in() {
+        let (verifier, users) = (verifier(), users());
+        let ann = credentials("ann", "apple");
+        assert_eq!(verifier.verify(&users, &ann).await, Ok(true));
+        let guesses: Vec<_> = (0..=WAITING_MAX)
+            .map(|n| credentials("ann", &n.to_string()))
+            .collect();
+        let (last, guesses) = guesses.split_last().unwrap();
+        let held = hold(&verifier);
+        let mut waiting: Vec<_> = guesses
+            .iter()
+            .map(|guess| Box::pin(verifier.verify(&users, guess)))
+            .collect();
+        waiting.iter_mut().for_each(begin);
+        assert_eq!(verifier.verify(&users, last).await, Err(Busy));
+        assert_eq!(verifier.verify(&users, &ann).await, Ok(true));
+        drop(held);
+        for outcome in waiting {
+            assert_eq!(outcome.await, Ok(false));
+        }
+        assert_eq!(verifier.verify(&users, last).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_leaves_nobody_waiting() {
+        let (verifier, users, ann) = (verifier(), users(), credentials("ann", "apple"));
+        let held = hold(&verifier);
+        let mut gone = Box::pin(verifier.verify(&users, &ann));
+        let mut stays = Box::pin(verifier.verify(&users, &ann));
+        begin(&mut gone);
+        begin(&mut stays);
+        drop(gone);
+        drop(held);
+        assert_eq!(stays.await, Ok(true));
+        assert_eq!(verifier.compared(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_makes_no_password_good_for_longer() {
+        let start = SystemTime::now();
+        let back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let is_back = back.clone();
+        let clock = move || {
+            if is_back.load(Ordering::SeqCst) {
+                start - GOOD_FOR
+            } else {
+                start
+            }
+        };
+        let verifier = Arc::new(Verifier::new(Arc::new(clock)).unwrap());
+        let (users, ann) = (users(), credentials("ann", "apple"));
+        assert_eq!(verifier.verify(&users, &ann).await, Ok(true));
+        back.store(true, Ordering::SeqCst);
+        assert_eq!(verifier.verify(&users, &ann).await, Ok(true));
+        assert_eq!(verifier.compared(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let verifier = verifier();
+        for n in 0..10_000_u64 {
+            let mut fingerprint = [0; 32];
+            fingerprint[..8].copy_from_slice(&n.to_le_bytes());
+            verifier.good.insert(fingerprint, SystemTime::now());
+        }
+        assert!(verifier.good.len() <= 2 * GOOD_MAX, "{}", verifier.good.len());
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_costs_what_most_names_cost() {
+        let hash = |cost: u8| format!("$2y${cost:02}$CAltBbVsVDIAwI5US5xFOeI8EGj5Vvl9addlyOktSpnY.r/y1rlRK");
+        let cost = |costs: &[u8]| {
+            let lines = costs
+                .iter()
+                .enumerate()
+                .map(|(n, &cost)| format!("u{n}:{}\n", hash(cost)));
+            Users::parse(Path::new("htpasswd"), lines.collect::<String>().as_bytes())
+                .0
+                .cost_usual()
+        };
+        assert_eq!(
+            [cost(&[5]), cost(&[5, 10]), cost(&[5, 5, 10]), cost(&[])],
+            [5, 10, 5, 10]
+        );
+    }
+}
