@@ -47,35 +47,24 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The program under test, with its data in this folder and the folder as its working directory.
+    /// This program, with its data in this folder and the folder as its working directory.
     #[must_use]
-    pub fn with_data(folder: &Path) -> Self {
+    pub fn with_data(program: &Path, folder: &Path) -> Self {
         let data = folder.display().to_string();
+        let mut launch = Self::with_environment_only(program, folder);
+        launch.arguments.extend(["--data".to_owned(), data]);
+        launch
+    }
+
+    /// This program, told by its environment alone where its data lie.
+    #[must_use]
+    pub fn with_environment_only(program: &Path, folder: &Path) -> Self {
         Self {
-            program: program(),
-            arguments: ["serve", "--listen", "127.0.0.1:0", "--data", &data]
-                .map(str::to_owned)
-                .to_vec(),
+            program: program.to_owned(),
+            arguments: ["serve", "--listen", "127.0.0.1:0"].map(str::to_owned).to_vec(),
             environment: Vec::new(),
             folder: folder.to_owned(),
         }
-    }
-
-    /// The program under test, told by its environment alone where its data lie.
-    #[must_use]
-    pub fn with_environment_only(folder: &Path) -> Self {
-        let arguments = ["serve", "--listen", "127.0.0.1:0"].map(str::to_owned).to_vec();
-        Self {
-            arguments,
-            ..Self::with_data(folder)
-        }
-    }
-
-    /// Another program in its place: `xtask` has built it and knows where it is.
-    #[must_use]
-    pub fn program(mut self, program: &Path) -> Self {
-        program.clone_into(&mut self.program);
-        self
     }
 
     /// A configuration file.
@@ -151,7 +140,7 @@ impl Landfall {
     #[must_use]
     pub fn start() -> Self {
         let folder = TempDir::with_prefix("landfall-").expect("a temporary folder can be made");
-        let mut landfall = Launch::with_data(folder.path()).start();
+        let mut landfall = Launch::with_data(&program(), folder.path()).start();
         landfall.own_folder = Some(folder);
         landfall
     }

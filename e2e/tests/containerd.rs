@@ -6,7 +6,7 @@ use e2e::command::{program, run};
 use e2e::dice::Dice;
 use e2e::docker::Docker;
 use e2e::image::write_layout;
-use e2e::landfall::Launch;
+use e2e::landfall::{self, Launch};
 
 #[test]
 fn an_index_of_several_platforms_goes_up_and_comes_down_again() {
@@ -17,7 +17,7 @@ fn an_index_of_several_platforms_goes_up_and_comes_down_again() {
         .arg(&password_file)
         .args(["busy", "bee"]))
     .succeeded();
-    let landfall = Launch::with_data(folder.path())
+    let landfall = Launch::with_data(&landfall::program(), folder.path())
         .env("REGISTRY_AUTH", "htpasswd")
         .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
         .env("REGISTRY_AUTH_HTPASSWD_PATH", &password_file)

@@ -8,7 +8,7 @@ use e2e::command::{program, run};
 use e2e::dice::Dice;
 use e2e::docker::Docker;
 use e2e::image::write_build_folder;
-use e2e::landfall::{Landfall, Launch};
+use e2e::landfall::{self, Landfall, Launch};
 
 /// The registry as the well-known tutorial sets it up: four variables, a password file, a folder.
 fn registry_of_the_tutorial(folder: &std::path::Path) -> Landfall {
@@ -18,7 +18,7 @@ fn registry_of_the_tutorial(folder: &std::path::Path) -> Landfall {
         .stdout();
     fs::write(&password_file, format!("{line}\n")).unwrap();
     fs::create_dir(folder.join("data")).unwrap();
-    Launch::with_environment_only(folder)
+    Launch::with_environment_only(&landfall::program(), folder)
         .env("REGISTRY_AUTH", "htpasswd")
         .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
         .env("REGISTRY_AUTH_HTPASSWD_PATH", &password_file)

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use e2e::audit::Audit;
 use e2e::client::Client;
 use e2e::dice::Dice;
-use e2e::landfall::{Landfall, Launch};
+use e2e::landfall::{Landfall, Launch, program};
 use e2e::load::Load;
 
 const CLIENTS: usize = 4;
@@ -26,7 +26,7 @@ fn what_was_acknowledged_survives_every_kill() {
     let cycles =
         std::env::var("KILL_CYCLES").map_or(CYCLES, |text| text.parse().expect("KILL_CYCLES is a number"));
     let folder = tempfile::tempdir().expect("a folder for the data");
-    let launch = Launch::with_data(folder.path());
+    let launch = Launch::with_data(&program(), folder.path());
     let mut landfall = launch.start();
     let load = Load::start(landfall.address(), CLIENTS, dice.throw());
     let mut slowest = Duration::ZERO;

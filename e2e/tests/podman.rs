@@ -6,7 +6,7 @@ use e2e::command::{program, run};
 use e2e::containers::Containers;
 use e2e::dice::Dice;
 use e2e::image::write_build_folder;
-use e2e::landfall::Launch;
+use e2e::landfall::{self, Launch};
 
 #[test]
 fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
@@ -15,7 +15,7 @@ fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
         .succeeded()
         .stdout();
     fs::write(folder.path().join("htpasswd"), line).unwrap();
-    let landfall = Launch::with_data(folder.path())
+    let landfall = Launch::with_data(&landfall::program(), folder.path())
         .env("REGISTRY_AUTH", "htpasswd")
         .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
         .env("REGISTRY_AUTH_HTPASSWD_PATH", folder.path().join("htpasswd"))

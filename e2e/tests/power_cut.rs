@@ -17,7 +17,7 @@ use std::time::Duration;
 use e2e::audit::Audit;
 use e2e::dice::Dice;
 use e2e::disks::{Disk, FileSystem, cut};
-use e2e::landfall::Launch;
+use e2e::landfall::{Launch, program};
 use e2e::load::Load;
 
 const CLIENTS: usize = 4;
@@ -36,7 +36,7 @@ fn what_was_acknowledged_survives_a_power_cut() {
     let data = |disk: &Disk| disk.folder().join("data");
     fs::create_dir(data(&ext4)).expect("a folder for the data");
 
-    let landfall = Launch::with_data(&data(&ext4)).start();
+    let landfall = Launch::with_data(&program(), &data(&ext4)).start();
     let load = Load::start(landfall.address(), CLIENTS, dice.throw());
     for number in 0..cuts {
         std::thread::sleep(Duration::from_millis(1_000 + dice.below(3_000)));
@@ -49,7 +49,7 @@ fn what_was_acknowledged_survives_a_power_cut() {
         let hold = load.hold(); // only to be kind to two cores: the first server keeps running
         let after = Disk::attach(&clone, &at("after"));
         witness.check(after.folder());
-        let revived = Launch::with_data(&data(&after)).start();
+        let revived = Launch::with_data(&program(), &data(&after)).start();
         println!("cut {number}: {}", promised.summary());
         let audit = Audit::of(revived.address(), &promised, &attempted);
         println!("cut {number}: {}", audit.summary());

@@ -1,1 +1,164 @@
-fn main() {}
+//! What developers run, and CI with them: `cargo xtask test`.
+//!
+//! Shape: `test` is a row of steps, each with its heading and its time; the first that fails ends the run. The last line says
+//! `N passed, N failed`, counted over every test, check and journey that ran.
+//! Fails: exit code 1, after a sentence that says what to do.
+
+mod checks;
+mod conformance;
+mod memory;
+mod outcome;
+mod postgres;
+mod programs;
+mod suites;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::outcome::{Outcome, Tally};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What developers of Landfall run")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold before a change goes in; or only the steps named
+    Test { steps: Vec<Step> },
+    /// Install the outside programs that the tests use, and nothing else
+    Setup,
+    /// Peak memory of the server while 1 GiB blobs are pushed and pulled, four at a time
+    Memory,
+}
+
+/// The steps of `test`, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    Programs,
+    Format,
+    Lint,
+    Licences,
+    Unit,
+    Docs,
+    Release,
+    Conformance,
+    Journeys,
+    Kill,
+    PowerCut,
+}
+
+impl Step {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Programs => "outside programs: found, or installed",
+            Self::Format => "formatting",
+            Self::Lint => "lints, none allowed to warn",
+            Self::Licences => "licences, bans and sources of dependencies",
+            Self::Unit => "unit and integration tests, catalog on SQLite and PostgreSQL",
+            Self::Docs => "documentation builds without a warning",
+            Self::Release => "the release binary",
+            Self::Conformance => "OCI conformance, twice",
+            Self::Journeys => "journeys with docker, containerd, podman, skopeo and buildah",
+            Self::Kill => "kill test: SIGKILL under load",
+            Self::PowerCut => "power-cut test: the disk as it was in one moment",
+        }
+    }
+
+    fn run(self, house: &House) -> Outcome {
+        match self {
+            Self::Programs => programs::install(house),
+            Self::Format => checks::format(house),
+            Self::Lint => checks::lint(house),
+            Self::Licences => checks::licences(house),
+            Self::Unit => suites::unit(house),
+            Self::Docs => checks::docs(house),
+            Self::Release => checks::release(house),
+            Self::Conformance => conformance::run(house),
+            Self::Journeys => suites::journeys(house),
+            Self::Kill => suites::kill(house),
+            Self::PowerCut => suites::power_cut(house),
+        }
+    }
+}
+
+/// Where things are.
+struct House {
+    root: PathBuf,
+}
+
+impl House {
+    /// Programs that are built for the tests alone.
+    fn tools(&self) -> PathBuf {
+        self.root.join("target/tools/bin")
+    }
+
+    /// The program under test: what `LANDFALL_BIN` names (another build, say), else the release binary.
+    fn landfall(&self) -> PathBuf {
+        std::env::var_os("LANDFALL_BIN")
+            .map_or_else(|| self.root.join("target/release/landfall"), PathBuf::from)
+    }
+}
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned();
+    let house = House { root };
+    let done = match Arguments::parse().command {
+        Command::Test { steps } => test(&house, &steps),
+        Command::Setup => report(&Step::Programs.run(&house)),
+        Command::Memory => report(&checks::release(&house).and_then(|_| memory::run(&house))),
+    };
+    if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn test(house: &House, chosen: &[Step]) -> bool {
+    let steps: Vec<Step> = Step::value_variants()
+        .iter()
+        .copied()
+        .filter(|step| chosen.is_empty() || chosen.contains(step))
+        .collect();
+    let mut sum = Tally::default();
+    let mut problem = None;
+    for (number, step) in steps.iter().enumerate() {
+        println!("\n=== {}/{} {} ===", number + 1, steps.len(), step.heading());
+        let began = Instant::now();
+        let outcome = step.run(house);
+        let seconds = began.elapsed().as_secs_f32();
+        match outcome {
+            Ok(tally) => {
+                println!("--- {} passed in {seconds:.1} s", tally.passed);
+                sum += tally;
+            }
+            Err(failure) => {
+                println!("--- failed after {seconds:.1} s");
+                sum += failure.tally;
+                problem = Some(format!("{}: {}", step.heading(), failure.sentence));
+                break;
+            }
+        }
+    }
+    if let Some(problem) = &problem {
+        println!("\nerror: {problem}");
+    }
+    println!("\n{} passed, {} failed", sum.passed, sum.failed);
+    problem.is_none()
+}
+
+fn report(outcome: &Outcome) -> bool {
+    if let Err(failure) = outcome {
+        println!("error: {}", failure.sentence);
+    }
+    outcome.is_ok()
+}

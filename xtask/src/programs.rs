@@ -1,0 +1,154 @@
+//! The programs from outside that the tests use: found, or installed, or named as missing.
+//!
+//! Shape: a table of what is needed from Debian's packages, then two programs that are built from source at a fixed version.
+//! Fails: with a sentence that names what is missing and how to get it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::House;
+use crate::outcome::{Failure, Outcome, Tally, check, words};
+use crate::postgres;
+
+const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
+const CONFORMANCE_VERSION: &str = "v0.0.0-20260831232431-97274622c111";
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// What is looked for, and the Debian packages that have it; of several, the first that this release knows.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("dockerd", &["docker.io"]),
+    ("docker", &["docker-cli", "docker.io"]),
+    ("containerd", &["containerd"]),
+    ("ctr", &["containerd"]),
+    ("runc", &["runc"]),
+    ("podman", &["podman"]),
+    ("skopeo", &["skopeo"]),
+    ("buildah", &["buildah"]),
+    ("htpasswd", &["apache2-utils"]),
+    ("initdb", &["postgresql"]),
+    ("mkfs.xfs", &["xfsprogs"]),
+    ("mkfs.ext4", &["e2fsprogs"]),
+    ("losetup", &["mount"]),
+    ("mount", &["mount"]),
+    ("umount", &["mount"]),
+    ("timeout", &["coreutils"]),
+    ("tar", &["tar"]),
+    ("git", &["git"]),
+    ("go", &["golang-go"]),
+];
+
+pub(crate) fn install(house: &House) -> Outcome {
+    let mut tally = install_packages()?;
+    tally += install_conformance(house)?;
+    tally += install_cargo_deny(house)?;
+    Ok(tally)
+}
+
+fn install_packages() -> Outcome {
+    let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| find(name).is_none()).collect();
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        if find("apt-get").is_none() {
+            return Err(Failure::new(format!(
+                "{names} missing, and there is no apt-get here: install them by hand"
+            )));
+        }
+        if !fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+            return Err(Failure::new(format!(
+                "{names} missing, and only root can install packages: run `cargo xtask setup` as root"
+            )));
+        }
+        check(apt_get().arg("update"))?;
+        let packages: Vec<_> = missing
+            .iter()
+            .map(|(_, packages)| known_package(packages))
+            .collect();
+        check(
+            apt_get()
+                .args(["install", "--yes", "--no-install-recommends"])
+                .args(packages),
+        )?;
+    }
+    for (name, packages) in PROGRAMS {
+        let path = find(name).ok_or_else(|| {
+            Failure::new(format!(
+                "{name} is missing, also after installing {}",
+                packages[0]
+            ))
+        })?;
+        println!("{name:<12} {}", path.display());
+    }
+    Ok(Tally {
+        passed: PROGRAMS.len() as u64,
+        failed: 0,
+    })
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn known_package<'a>(packages: &[&'a str]) -> &'a str {
+    let known = |package: &&&str| {
+        words(Command::new("apt-cache").args(["show", "--no-all-versions", package]))
+            .is_some_and(|text| !text.is_empty())
+    };
+    packages
+        .iter()
+        .find(known)
+        .unwrap_or(&packages[packages.len() - 1])
+}
+
+/// A program in the path, or where programs for root are, which an ordinary path leaves out.
+fn find(name: &str) -> Option<PathBuf> {
+    if name == "initdb" {
+        return postgres::programs().map(|folder| folder.join(name));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders =
+        std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// The OCI conformance program, at the version whose verdict we give.
+fn install_conformance(house: &House) -> Outcome {
+    let program = house.tools().join("conformance");
+    let has_version = |program: &Path| {
+        words(Command::new("go").args(["version", "-m"]).arg(program))
+            .is_some_and(|text| text.contains(CONFORMANCE_VERSION))
+    };
+    if !has_version(&program) {
+        let module = format!("{CONFORMANCE}@{CONFORMANCE_VERSION}");
+        check(Command::new("go").args(["install", &module]).env("GOBIN", house.tools())).map_err(|failure| {
+            let version = words(Command::new("go").arg("version")).unwrap_or_default();
+            let advice = "it needs Go 1.24, or 1.21 and newer with the right to fetch its toolchain (https://go.dev/dl)";
+            Failure { sentence: format!("{}; {advice}, here is: {version}", failure.sentence), ..failure }
+        })?;
+    }
+    println!("conformance  {} {CONFORMANCE_VERSION}", program.display());
+    Ok(Tally::ONE)
+}
+
+fn install_cargo_deny(house: &House) -> Outcome {
+    let program = house.tools().join("cargo-deny");
+    let version = words(Command::new(&program).arg("--version")).unwrap_or_default();
+    if version != format!("cargo-deny {CARGO_DENY_VERSION}") {
+        let root = house.root.join("target/tools");
+        let package = format!("cargo-deny@{CARGO_DENY_VERSION}");
+        check(
+            Command::new("cargo")
+                .args(["install", "--quiet", "--locked", "--root"])
+                .arg(root)
+                .arg(package),
+        )?;
+    }
+    println!("cargo-deny   {} {CARGO_DENY_VERSION}", program.display());
+    Ok(Tally::ONE)
+}

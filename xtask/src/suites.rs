@@ -1,0 +1,50 @@
+//! The tests themselves, each suite with what it needs around it.
+
+use crate::House;
+use crate::checks::cargo;
+use crate::outcome::{Failure, Outcome, cargo_test};
+use crate::postgres::Postgres;
+
+/// Everything but the journeys. The catalog's tests need `LANDFALL_TEST_POSTGRES` and fail without it.
+pub(crate) fn unit(house: &House) -> Outcome {
+    let postgres = Postgres::start()?;
+    println!("PostgreSQL at {}", postgres.url());
+    let test = ["test", "--locked", "--workspace", "--exclude", "e2e"];
+    let mut tally = cargo_test(
+        cargo(house)
+            .args(test)
+            .env("LANDFALL_TEST_POSTGRES", postgres.url()),
+    )?;
+    tally += cargo_test(cargo(house).args(["test", "--locked", "--package", "e2e", "--lib"]))?;
+    Ok(tally)
+}
+
+pub(crate) fn journeys(house: &House) -> Outcome {
+    e2e(house, &["docker", "containerd", "podman", "skopeo", "buildah"])
+}
+
+pub(crate) fn kill(house: &House) -> Outcome {
+    e2e(house, &["kill"])
+}
+
+pub(crate) fn power_cut(house: &House) -> Outcome {
+    e2e(house, &["power_cut"])
+}
+
+fn e2e(house: &House, names: &[&str]) -> Outcome {
+    if !house.landfall().is_file() {
+        let sentence = format!(
+            "{} is missing: run the step `release` first",
+            house.landfall().display()
+        );
+        return Err(Failure::new(sentence));
+    }
+    let mut command = cargo(house);
+    command
+        .args(["test", "--locked", "--package", "e2e"])
+        .env("LANDFALL_BIN", house.landfall());
+    for name in names {
+        command.args(["--test", name]);
+    }
+    cargo_test(command.args(["--", "--nocapture"]))
+}
