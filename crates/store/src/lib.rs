@@ -1,1 +1,23 @@
-//! Placeholder while the house is being laid.
+//! Bytes: blobs by location, uploads, hashing while receiving, ranges, durability.
+//!
+//! Shape: `FsStore::begin` -> `Upload` --append--> `Upload` --verify--> `Verified` --publish--> `Published`, whose
+//! `Location` the caller writes down; `FsStore::open_blob(location)` -> `BlobFile`, read in ranges.
+//! Units: offsets and sizes are bytes (`u64`).
+//! Knows nothing of repositories, tags, HTTP or SQL: which digest lies at which location is the caller's to remember.
+//! Fails: `Error`, which tells a full disk, a vanished upload, a wrong digest and a broken disk apart.
+
+mod error;
+mod files;
+mod fs;
+mod hash;
+mod location;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::Error;
+pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
+pub use fs::{
+    BlobFile, BootId, Checkpoint, FsOptions, FsStore, InFlight, Inlined, Plan, Published, Reconciled, Room,
+    Upload, Verified,
+};
+pub use location::{BadLocation, Location};

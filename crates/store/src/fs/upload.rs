@@ -1,0 +1,287 @@
+//! P-UPLOAD: bytes arrive in order, are hashed and written side by side, and become a blob once their digest is proven.
+//!
+//! Shape: `Upload` --append--> `Upload` --verify--> `Verified`. One piece is in flight, hashed by one worker thread and
+//! written by another, while the next fills: at most two buffers an upload. Nothing is on disk until the head is full.
+//! Cancelling: every method may be dropped at any await. What was taken stays taken, `offset` says how much that is,
+//! and the next call goes on from there; work that was begun ends on its own.
+//! Dropping an `Upload` removes its file, unless a checkpoint was taken: then the file waits for `resume`.
+//! Fails: `NoRoom`, `Io` (the upload can then only be discarded), `DigestMismatch` (the bytes are gone).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use oci::{Algorithm, Digest};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::flight::{self, Landed, Piece};
+use super::part::Part;
+use super::pool::{Buffer, Writing};
+use super::verified::{Body, Verified};
+use super::{BootId, Inner, blocking};
+use crate::error::Error;
+use crate::hash::Hasher;
+
+/// What is known of an upload before its bytes come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// The hash that will probably be asked for; another one costs a second reading.
+    pub algorithm: Algorithm,
+    /// The size that the client announced, if it did.
+    pub size_hint: Option<u64>,
+}
+
+/// What lets an upload go on after a restart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Checkpoint {
+    /// Bytes that were handed to the kernel.
+    pub offset: u64,
+    /// The hash that runs.
+    pub algorithm: Algorithm,
+    /// The hash of the first `offset` bytes, unfinished.
+    pub hash_state: Vec<u8>,
+    /// The life of the page cache in which they were written.
+    pub boot_id: BootId,
+}
+
+/// A blob on its way in, and the one right to write it.
+#[derive(Debug)]
+pub struct Upload {
+    store: Arc<Inner>,
+    part: Arc<Part>,
+    algorithm: Algorithm,
+    /// Bytes taken.
+    offset: u64,
+    /// Bytes given to flights: `sent + filling.len() == offset`.
+    sent: u64,
+    filling: Option<Buffer>,
+    spare: Option<Buffer>,
+    flight: Option<JoinHandle<Landed>>,
+    /// None while a piece is in flight.
+    hasher: Option<Hasher>,
+    writing: Option<Writing>,
+    failed: bool,
+}
+
+impl Upload {
+    /// An upload whose first `offset` bytes are in `part` and in `hasher`.
+    pub(super) fn new(
+        store: Arc<Inner>,
+        part: Part,
+        algorithm: Algorithm,
+        hasher: Hasher,
+        offset: u64,
+    ) -> Self {
+        Self {
+            store,
+            part: Arc::new(part),
+            algorithm,
+            offset,
+            sent: offset,
+            filling: None,
+            spare: None,
+            flight: None,
+            hasher: Some(hasher),
+            writing: None,
+            failed: false,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.part.seat().id()
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Takes `bytes`, waiting while two buffers' worth is under way. After a failure only `discard` is possible.
+    pub async fn append(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        self.refuse_failed()?;
+        while !bytes.is_empty() {
+            if self.filling.as_ref().is_none_or(Buffer::is_full) {
+                self.next_buffer().await?;
+            }
+            // From here to the end of the round nothing awaits: bytes are taken and counted, or neither.
+            if let Some(buffer) = &mut self.filling {
+                self.offset += buffer.fill(&mut bytes) as u64;
+            } else {
+                self.offset += bytes.len() as u64;
+                self.send(Piece::Loose(std::mem::take(&mut bytes)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to an empty `filling`, or none with nothing in flight if memory is short.
+    async fn next_buffer(&mut self) -> Result<(), Error> {
+        if self.offset == 0 && self.filling.is_none() {
+            self.filling = self.store.pool.head();
+            if self.filling.is_some() {
+                return Ok(());
+            }
+        }
+        let pool = Arc::clone(&self.store.pool);
+        self.writing.get_or_insert_with(|| pool.enter());
+        let share = pool.share(self.offset);
+        if self.filling.is_some() {
+            self.land().await?;
+            if let Some(full) = self.filling.take() {
+                self.send(Piece::Buffer(full));
+            }
+        }
+        // One that fits the share is reused; one that does not goes back first, for others or for a better one.
+        let fits = |buffer: &Buffer| buffer.capacity() <= share && buffer.capacity() * 2 > share;
+        let spare = self.spare.take().filter(fits);
+        let mut next = spare.or_else(|| pool.take(share));
+        if next.is_none() {
+            self.land().await?;
+            next = self.spare.take();
+        }
+        self.filling = next.map(|buffer| buffer.at(self.offset));
+        Ok(())
+    }
+
+    /// Sets `piece` under way. Nothing else may be in flight.
+    fn send(&mut self, piece: Piece) {
+        let Some(hasher) = self.hasher.take() else {
+            self.failed = true; // a worker died with it
+            return;
+        };
+        let offset = self.sent;
+        self.sent += piece.bytes().len() as u64;
+        self.flight = Some(tokio::spawn(flight::fly(
+            Arc::clone(&self.part),
+            piece,
+            offset,
+            hasher,
+        )));
+    }
+
+    /// Waits for the piece in flight.
+    async fn land(&mut self) -> Result<(), Error> {
+        let Some(flight) = &mut self.flight else {
+            return self.refuse_failed();
+        };
+        let landed = flight.await;
+        self.flight = None;
+        let Ok(landed) = landed else {
+            self.failed = true;
+            return Err(Error::Stopping);
+        };
+        self.hasher = landed.hasher;
+        if let Some(Piece::Buffer(buffer)) = landed.piece
+            && !buffer.is_head()
+        {
+            self.spare = Some(buffer);
+        }
+        self.failed |= landed.written.is_err();
+        landed.written
+    }
+
+    /// Everything taken is hashed and with the kernel; the buffers are given back.
+    async fn settle(&mut self) -> Result<(), Error> {
+        self.land().await?;
+        if let Some(buffer) = self.filling.take()
+            && !buffer.bytes().is_empty()
+        {
+            self.send(Piece::Buffer(buffer));
+            self.land().await?;
+        }
+        self.spare = None;
+        self.writing = None;
+        Ok(())
+    }
+
+    /// U3: hands everything taken to the kernel, and gives what a later `resume` needs. Not durable: after a power cut
+    /// `resume` looks whether the bytes are there. From now on the file outlives this value.
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
+        self.refuse_failed()?;
+        self.settle().await?;
+        let hasher = self.hasher.as_ref().ok_or(Error::Stopping)?;
+        self.part.keep(true);
+        Ok(Checkpoint {
+            offset: self.offset,
+            algorithm: self.algorithm,
+            hash_state: hasher.state(),
+            boot_id: self.store.boot_id,
+        })
+    }
+
+    /// U4: the bytes are complete, and must be those that `expected` names.
+    pub async fn verify(mut self, expected: &Digest) -> Result<Verified, Error> {
+        let (actual, body) = match self.finish(expected.algorithm()).await {
+            Ok(finished) => finished,
+            Err(error) => {
+                self.discard().await;
+                return Err(error);
+            }
+        };
+        if actual != *expected {
+            self.discard().await;
+            return Err(Error::DigestMismatch {
+                expected: expected.clone(),
+                actual,
+            });
+        }
+        Ok(Verified::new(actual, self.offset, body))
+    }
+
+    async fn finish(&mut self, algorithm: Algorithm) -> Result<(Digest, Body), Error> {
+        self.refuse_failed()?;
+        let part = Arc::clone(&self.part);
+        if self.sent == 0 {
+            // All of it is in the head, or there is nothing.
+            let head = self.filling.take();
+            return blocking(move || {
+                let bytes = head.as_ref().map_or(&[][..], Buffer::bytes);
+                Ok((Hasher::digest(algorithm, bytes), Body::Memory { head, part }))
+            })
+            .await;
+        }
+        self.settle().await?;
+        if algorithm == self.algorithm {
+            let hasher = self.hasher.take().ok_or(Error::Stopping)?;
+            return Ok((hasher.finish(), Body::File(part)));
+        }
+        let size = self.offset;
+        blocking(move || {
+            let mut hasher = Hasher::new(algorithm);
+            flight::hash_file(&part, size, &mut hasher)?;
+            Ok((hasher.finish(), Body::File(part)))
+        })
+        .await
+    }
+
+    /// Drops the bytes and gives their room back.
+    pub async fn discard(mut self) {
+        self.part.keep(false); // should we be cancelled, the last writer removes the file
+        if let Some(flight) = self.flight.take() {
+            let _ = flight.await; // its result does not matter any more, only its end
+        }
+        let part = Arc::clone(&self.part);
+        if part.has_file()
+            && let Err(error) = blocking(move || part.remove()).await
+        {
+            tracing::warn!(upload = %self.id(), %error, "a discarded upload stays until the next start");
+        }
+    }
+
+    fn refuse_failed(&self) -> Result<(), Error> {
+        if self.failed {
+            Err(Error::UploadFailed { id: self.id() })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.part.seat().leave();
+    }
+}

@@ -1,0 +1,1 @@
+//! Disks for tests: one that fails on demand, over any other.
