@@ -42,7 +42,9 @@ pub(crate) fn docs(house: &House) -> Outcome {
 }
 
 pub(crate) fn release(house: &House) -> Outcome {
-    check(cargo(house).args(["build", "--locked", "--release", "--package", "landfall"]))?;
+    if !house.is_given_a_program() {
+        check(cargo(house).args(["build", "--locked", "--release", "--package", "landfall"]))?;
+    }
     let size = fs::metadata(house.landfall())
         .map_err(|error| Failure::new(format!("{} cannot be found: {error}", house.landfall().display())))?
         .len();

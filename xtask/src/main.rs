@@ -6,6 +6,7 @@
 
 mod checks;
 mod conformance;
+mod go;
 mod memory;
 mod outcome;
 mod postgres;
@@ -87,6 +88,9 @@ impl Step {
     }
 }
 
+/// Names a program to test in place of the release binary.
+const PROGRAM: &str = "LANDFALL_BIN";
+
 /// Where things are.
 struct House {
     root: PathBuf,
@@ -100,8 +104,13 @@ impl House {
 
     /// The program under test: what `LANDFALL_BIN` names (another build, say), else the release binary.
     fn landfall(&self) -> PathBuf {
-        std::env::var_os("LANDFALL_BIN")
-            .map_or_else(|| self.root.join("target/release/landfall"), PathBuf::from)
+        let given = std::env::var_os(PROGRAM).and_then(|path| std::path::absolute(path).ok());
+        given.unwrap_or_else(|| self.root.join("target/release/landfall"))
+    }
+
+    #[expect(clippy::unused_self, reason = "asked of the house, like the program itself")]
+    fn is_given_a_program(&self) -> bool {
+        std::env::var_os(PROGRAM).is_some()
     }
 }
 
