@@ -121,7 +121,7 @@ impl Client {
                 )?;
                 if response.status == 202 {
                     // Allowed by the specification: the bytes were not taken with the POST.
-                    let location = location(&response)?;
+                    let location = response.location()?;
                     return self.finish_upload(&location, &digest, bytes);
                 }
                 Ok(())
@@ -140,7 +140,7 @@ impl Client {
                         ..Request::new("PATCH", &session)
                     },
                 )?;
-                self.finish_upload(&location(&response)?, &digest, &[])
+                self.finish_upload(&response.location()?, &digest, &[])
             }
             Way::Chunks(size) => {
                 let session = self.start_upload(name)?;
@@ -153,7 +153,7 @@ impl Client {
     /// Opens an upload session and gives its location.
     pub fn start_upload(&mut self, name: &str) -> Result<String, Trouble> {
         let target = format!("/v2/{name}/blobs/uploads/");
-        let session = location(&self.expect(&[202], Request::new("POST", &target))?)?;
+        let session = self.expect(&[202], Request::new("POST", &target))?.location()?;
         self.open_session = Some(session.clone());
         Ok(session)
     }
@@ -192,7 +192,7 @@ impl Client {
                 body: Body::Sized(chunk),
             };
             let response = self.expect(&[202], request)?;
-            session = location(&response)?;
+            session = response.location()?;
             first += chunk.len();
         }
         Ok(session)
@@ -240,7 +240,7 @@ impl Client {
         let target = format!("/v2/{name}/blobs/uploads/?mount={digest}&from={from}");
         let response = self.expect(&[201, 202], Request::new("POST", &target))?;
         if response.status == 202 {
-            self.cancel_upload(&location(&response)?)?;
+            self.cancel_upload(&response.location()?)?;
         }
         Ok(response.status == 201)
     }
@@ -315,16 +315,6 @@ impl Client {
         }
         Ok(names)
     }
-}
-
-fn location(response: &Response) -> Result<String, Trouble> {
-    let location = response
-        .header("location")
-        .ok_or_else(|| Trouble::Refused("no Location".to_owned()))?;
-    let path = location
-        .split_once("://")
-        .map_or(location, |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
-    Ok(path.to_owned())
 }
 
 struct HashSink {

@@ -72,6 +72,17 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Path and query of the `Location`, which may be a whole address.
+    pub fn location(&self) -> io::Result<String> {
+        let location = self
+            .header("location")
+            .ok_or_else(|| bad("an answer without a Location"))?;
+        let path = location
+            .split_once("://")
+            .map(|(_, rest)| &rest[rest.find('/').unwrap_or(rest.len())..]);
+        Ok(path.unwrap_or(location).to_owned())
+    }
+
     fn number(&self, name: &str) -> Option<u64> {
         self.header(name)?.parse().ok()
     }

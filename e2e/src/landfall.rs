@@ -4,6 +4,7 @@
 //! of its log if the test is failing.
 //! Fails: `LANDFALL_BIN` not set, a server that ends or stays silent instead of listening.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -264,6 +265,18 @@ fn address_in(line: &str) -> Option<SocketAddr> {
         .next()?
         .parse()
         .ok()
+}
+
+/// How many parts of unfinished uploads lie in a data folder.
+#[must_use]
+pub fn parts_below(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => parts_below(&entry.path()),
+            _ => usize::from(entry.path().extension().is_some_and(|end| end == "part")),
+        })
+        .sum()
 }
 
 #[cfg(test)]

@@ -7,14 +7,13 @@
 
 #![expect(clippy::expect_used, reason = "helpers of a test fail it")]
 
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::audit::Audit;
 use e2e::client::Client;
 use e2e::dice::Dice;
-use e2e::landfall::{Landfall, Launch, program};
+use e2e::landfall::{Landfall, Launch, parts_below, program};
 use e2e::load::Load;
 
 const CLIENTS: usize = 4;
@@ -92,14 +91,4 @@ fn no_part_is_left<'a>(landfall: &Landfall, data: &Path, sessions: impl Iterator
         );
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn parts_below(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => parts_below(&entry.path()),
-            _ => usize::from(entry.path().extension().is_some_and(|end| end == "part")),
-        })
-        .sum()
 }

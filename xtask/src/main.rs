@@ -65,7 +65,9 @@ impl Step {
             Self::Docs => "documentation builds without a warning",
             Self::Release => "the release binary",
             Self::Conformance => "OCI conformance, twice",
-            Self::Journeys => "journeys with docker, containerd, podman, skopeo and buildah",
+            Self::Journeys => {
+                "journeys with docker, containerd, podman, skopeo and buildah, and on a full disk"
+            }
             Self::Kill => "kill test: SIGKILL under load",
             Self::PowerCut => "power-cut test: the disk as it was in one moment",
         }

@@ -101,7 +101,7 @@ fn push(address: SocketAddr, number: u64) -> io::Result<String> {
     )?;
     let mut content = Content::new(number);
     let (target, body_at_end) = if number.is_multiple_of(2) {
-        let session = location(&answer)?;
+        let session = answer.location()?;
         let body = Body::ChunkedStream(&mut content);
         let answer = expect(
             202,
@@ -110,10 +110,10 @@ fn push(address: SocketAddr, number: u64) -> io::Result<String> {
                 ..Request::new("PATCH", &session)
             })?,
         )?;
-        (location(&answer)?, false)
+        (answer.location()?, false)
     } else {
         io::copy(&mut content, &mut io::sink())?;
-        (location(&answer)?, true)
+        (answer.location()?, true)
     };
     let digest = text_of(content.hash);
     let joint = if target.contains('?') { '&' } else { '?' };
@@ -152,16 +152,6 @@ fn expect(status: u16, response: Response) -> io::Result<Response> {
         "{} instead of {status}: {body}",
         response.status
     )))
-}
-
-fn location(response: &Response) -> io::Result<String> {
-    let location = response
-        .header("location")
-        .ok_or_else(|| io::Error::other("no Location"))?;
-    let path = location
-        .split_once("://")
-        .map_or(location, |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
-    Ok(path.to_owned())
 }
 
 /// 1 GiB that differs from blob to blob and repeats nowhere within; hashed as it is read.

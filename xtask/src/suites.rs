@@ -20,7 +20,10 @@ pub(crate) fn unit(house: &House) -> Outcome {
 }
 
 pub(crate) fn journeys(house: &House) -> Outcome {
-    e2e(house, &["docker", "containerd", "podman", "skopeo", "buildah"])
+    e2e(
+        house,
+        &["docker", "containerd", "podman", "skopeo", "buildah", "disk_full"],
+    )
 }
 
 pub(crate) fn kill(house: &House) -> Outcome {
