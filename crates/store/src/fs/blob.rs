@@ -57,12 +57,11 @@ impl OpenBlobs {
 impl FsStore {
     /// Opens the blob at `location`, which the catalog says is of `size` bytes.
     pub async fn open_blob(&self, location: &Location, size: u64) -> Result<BlobFile, Error> {
-        let blob = match self.inner.open_blobs.0.get(location) {
-            Some(blob) => blob,
-            None => {
-                let (store, location) = (Arc::clone(&self.inner), location.clone());
-                blocking(move || store.open_blob(location)).await?
-            }
+        let blob = if let Some(blob) = self.inner.open_blobs.0.get(location) {
+            blob
+        } else {
+            let (store, location) = (Arc::clone(&self.inner), location.clone());
+            blocking(move || store.open_blob(location)).await?
         };
         if blob.size() == size {
             Ok(blob)

@@ -119,7 +119,7 @@ impl Part {
         }
         let folder = self.path.parent().unwrap_or(&self.path);
         match self.store.files.mkdir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => self.store.files.create_new(&self.path),
         }
     }

@@ -238,7 +238,7 @@ mod tests {
         for round in 0..3 {
             let _writing = pool.enter();
             let mut held = Vec::new();
-            while let Some(buffer) = pool.take(4 * MIB >> round) {
+            while let Some(buffer) = pool.take((4 * MIB) >> round) {
                 held.push(buffer);
             }
             assert_eq!(held.iter().map(Buffer::capacity).sum::<usize>(), 32 * MIB);

@@ -96,7 +96,7 @@ impl Inner {
         self.make_shard(&folder).await?;
         let body = verified.body.take().ok_or(Error::Stopping)?;
         let (store, target) = (Arc::clone(self), path.clone());
-        blocking(move || store.place(body, size, &target)).await?;
+        blocking(move || store.place(&body, size, &target)).await?;
         if let Err(error) = self.syncs.sync(&folder).await {
             let store = Arc::clone(self);
             blocking(move || {
@@ -115,12 +115,12 @@ impl Inner {
     }
 
     /// U5 and U6.
-    fn place(&self, body: Body, size: u64, path: &Path) -> Result<(), Error> {
-        let part = match &body {
+    fn place(&self, body: &Body, size: u64, path: &Path) -> Result<(), Error> {
+        let part = match body {
             Body::Memory { part, .. } | Body::File(part) => part,
         };
         part.keep(false); // until it has its place, it goes when we fail
-        if let Body::Memory { head, .. } = &body {
+        if let Body::Memory { head, .. } = body {
             part.write(head.as_ref().map_or(&[], Buffer::bytes), 0)?;
         }
         part.trim(size)?;

@@ -136,8 +136,7 @@ impl Upload {
         }
         // One that fits the share is reused; one that does not goes back first, for others or for a better one.
         let fits = |buffer: &Buffer| buffer.capacity() <= share && buffer.capacity() * 2 > share;
-        let spare = self.spare.take().filter(fits);
-        let mut next = spare.or_else(|| pool.take(share));
+        let mut next = self.spare.take().filter(fits).or_else(|| pool.take(share));
         if next.is_none() {
             self.land().await?;
             next = self.spare.take();
