@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use crate::address::ListenAddr;
 use crate::finding::{Code, Finding, Report};
-use crate::kind::{Count, Fields, Headers, Limit, Patterns, Size};
-use crate::node::Entry;
+use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
 use crate::settings::{
     AccessLogFormat, Auth, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits, Listen, Log,
     Medium, Platform, Prefix, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
+use crate::shape::Shape;
+use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
 pub(crate) fn assemble(read: Reader<'_>, report: &mut Report) -> Settings {
@@ -53,17 +54,23 @@ fn guard_open_address(read: Reader<'_>, settings: &Settings, report: &mut Report
     match settings.auth {
         Auth::Htpasswd { .. } => {}
         Auth::None => report.push(
-            Finding::warning(Code::OpenOnPurpose, &read.node().entry("auth").map_or(Origin::Default, |e| e.key_origin.clone()), "no login is asked for")
+            Finding::warning(Code::OpenOnPurpose, &auth_origin(read), "no login is asked for")
                 .label(format!("everyone who reaches {address} may pull, push and delete")),
         ),
         Auth::NotConfigured => report.push(
             Finding::error(Code::OpenToAll, &origin, format!("others can reach {address}, and no login is configured"))
                 .label("everyone could pull, push and delete")
-                .advise("with passwords: `htpasswd -Bbn USER PASSWORD > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`")
+                .advise("with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`")
                 .advise("for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`")
                 .advise("open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none"),
         ),
     }
+}
+
+fn auth_origin(read: Reader<'_>) -> Origin {
+    read.node()
+        .entry("auth")
+        .map_or(Origin::Default, |entry| entry.key_origin.clone())
 }
 
 fn page(entries: i64) -> u32 {
@@ -100,13 +107,13 @@ fn log(read: Reader<'_>) -> Log {
     }
 }
 
-/// The keys of a section that choose one of several: all but those that go with any.
+/// The known keys of a section that choose one of several: all but those that go with any.
 fn choices<'a>(read: Reader<'a>, section: &str, beside: &[&str]) -> Vec<&'a Entry> {
-    let entries = read.node().get(section).map_or(&[][..], |node| node.entries());
-    entries
-        .iter()
-        .filter(|entry| !beside.contains(&entry.key.as_str()))
-        .collect()
+    let entries = read.node().get(section).map_or(&[][..], Node::entries);
+    let known = Shape::root().keys.get(section);
+    let chooses =
+        |key: &str| known.is_some_and(|shape| shape.keys.contains_key(key)) && !beside.contains(&key);
+    entries.iter().filter(|entry| chooses(&entry.key)).collect()
 }
 
 fn refuse_two(code: Code, what: &str, found: &[&Entry], report: &mut Report) {

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use crate::finding::{Code, Finding, Report};
-use crate::kind::{Kind, Misfit};
+use crate::kind::Kind;
 use crate::node::{Entry, Node, Value};
 use crate::origin::Origin;
 use crate::shape::Shape;
 use crate::suggest;
 use crate::table::{self, Row, Treatment, When};
+use crate::value::Misfit;
 
 pub(crate) fn check(root: &Node, report: &mut Report) {
     Check {

@@ -2,6 +2,7 @@
 //!
 //! Never negative. Source: Go `time.ParseDuration`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 8] = [
@@ -72,7 +73,7 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, scale) in UNITS.iter().rev().filter(|(unit, _)| *unit != "µs") {
         if left / scale > 0 {
-            text.push_str(&format!("{}{unit}", left / scale));
+            let _ = write!(text, "{}{unit}", left / scale);
             left %= scale;
         }
     }

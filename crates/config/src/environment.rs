@@ -96,19 +96,12 @@ impl Environment {
                 continue;
             }
             let parts: Vec<&str> = path.split('_').collect();
-            let node = match read_yaml(name, value) {
-                Ok(node) => node,
-                Err(finding) => {
-                    // Unknown names are passed over, whatever they hold.
-                    if place(&mut root.clone(), &parts, null(name), Reach::Cncf) != Err(Refused::Unknown) {
-                        report.push(*finding);
-                    }
-                    continue;
-                }
-            };
-            match place(root, &parts, node, Reach::Cncf) {
-                Ok(path) => setters.note(path, name, value, report),
-                Err(Refused::Unknown) => report.push(
+            let node = read_yaml(name, value);
+            // An unknown name is passed over, whatever it holds; a known one must be readable.
+            let (node, unreadable) =
+                node.map_or_else(|finding| (null(name), Some(finding)), |node| (node, None));
+            match (place(root, &parts, node, Reach::Cncf), unreadable) {
+                (Err(Refused::Unknown), _) => report.push(
                     Finding::warning(
                         Code::RegistryVariableUnknown,
                         &origin(name),
@@ -116,7 +109,9 @@ impl Environment {
                     )
                     .label("ignored, as the CNCF registry does"),
                 ),
-                Err(Refused::Gap { index, length }) => report.push(gap(name, index, length)),
+                (_, Some(finding)) => report.push(*finding),
+                (Ok(path), None) => setters.note(path, name, value, report),
+                (Err(Refused::Gap { index, length }), None) => report.push(gap(name, index, length)),
             }
         }
         if let Some(name) = &self.telemetry {

@@ -7,11 +7,14 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::kind::Kind;
 use crate::load::Values;
 use crate::node::{Node, Value};
 use crate::origin::Origin;
+use crate::reader::default_node;
 use crate::suggest;
 use crate::table::{self, Row, Treatment};
+use crate::value::Read as _;
 
 /// One setting, explained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,7 +41,7 @@ pub struct Explained {
 
 /// A key that no setting has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error[LF-CFG-012]: unknown key `{key}`{}", suggestion.as_ref().map(|near| format!("\n  = did you mean `{near}`?")).unwrap_or_default())]
+#[error("error[LF-CFG-012]: unknown key `{key}`{}", suggestion.as_ref().map_or("\n  = `landfall config explain` lists every setting".into(), |near| format!("\n  = did you mean `{near}`?")))]
 pub struct UnknownKey {
     /// As asked.
     pub key: String,
@@ -105,9 +108,9 @@ fn explained(row: &'static Row, key: String, node: Option<&Node>, image: bool) -
     let default = row.default_in(image);
     let shown = match node {
         Some(node) if row.is_secret() && !node.is_blank() => json!("***"),
-        Some(node) => to_json(node),
+        Some(node) => typed(row.kind, to_json(node)),
         None if default.is_empty() => Json::Null,
-        None => json!(default),
+        None => typed(row.kind, to_json(&default_node(row, default))),
     };
     Explained {
         key,
@@ -122,6 +125,17 @@ fn explained(row: &'static Row, key: String, node: Option<&Node>, image: bool) -
             Treatment::Honour => None,
             Treatment::Warn(_, why) | Treatment::Refuse(_, why) => Some(why),
         },
+    }
+}
+
+/// Truth values and numbers as JSON knows them; the rest as people write it.
+fn typed(kind: Kind, value: Json) -> Json {
+    let Json::String(text) = &value else { return value };
+    let node = Node::scalar(&**text, Origin::Default);
+    match kind {
+        Kind::Bool => bool::read(&node).ok().flatten().map_or(value, Json::from),
+        Kind::Integer(_) => i64::read(&node).ok().flatten().map_or(value, Json::from),
+        _ => value,
     }
 }
 

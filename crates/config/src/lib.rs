@@ -28,6 +28,7 @@ mod size;
 mod suggest;
 mod table;
 mod text;
+mod value;
 mod yaml;
 
 pub use address::{Host, ListenAddr};

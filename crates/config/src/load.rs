@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -57,13 +58,31 @@ pub struct Loaded {
     pub values: Values,
 }
 
-/// Every value with its origin, for `explain`.
-#[derive(Clone, Debug)]
+/// Every value with its origin, for `explain`. `Debug` leaves the values out: some are secrets.
+#[derive(Clone)]
 pub struct Values {
     pub(crate) root: Node,
     pub(crate) image: bool,
     /// The file that was read.
     pub file: Option<PathBuf>,
+}
+
+impl Values {
+    /// Who set a key: `http.addr`. `Default` also for keys inside lists.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Origin {
+        self.root
+            .at(key)
+            .map_or(Origin::Default, |node| node.origin.clone())
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Used if they exist, in this order, when nobody names a file.
@@ -198,7 +217,7 @@ fn unreadable(path: &Path, origin: &Origin, error: &io::Error) -> Finding {
         io::ErrorKind::IsADirectory => finding
             .label("it is a directory")
             .advise("compose makes one when a bind-mounted file does not exist on the host: remove it, and make the file"),
-        io::ErrorKind::NotFound => finding.label("it does not exist").advise("without a file, the defaults hold"),
+        io::ErrorKind::NotFound => finding.label("it does not exist").advise("name one that exists, or none: the defaults then hold"),
         io::ErrorKind::PermissionDenied => finding.label("the server's user may not read it"),
         _ => finding.label(error.to_string()),
     }

@@ -4,6 +4,8 @@
 //! are made; words of the user match in any case, else are made in lower case; an index equal to the length appends.
 //! Fails: `Unknown` (no such setting), `Gap` (an index beyond the end). The tree is then unchanged but for empty levels.
 
+use std::fmt::Write as _;
+
 use crate::node::{Entry, Node, Value};
 use crate::shape::{SHORTHAND, Shape};
 
@@ -47,7 +49,7 @@ fn descend(
         return Ok(());
     };
     if let Some(index) = index(node, shape, part) {
-        path.push_str(&format!("[{index}]"));
+        let _ = write!(path, "[{index}]");
         let below = shape.and_then(|shape| shape.item.as_deref());
         if shape.is_some_and(|shape| shape.item.is_none() && !shape.is_free()) && !rest.is_empty() {
             return Err(Refused::Unknown); // a list of plain values

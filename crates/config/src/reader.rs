@@ -5,10 +5,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use crate::kind::Read;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::table::{self, Row};
+use crate::value::Read;
 use crate::yaml::{self, Text};
 
 #[derive(Clone, Copy)]

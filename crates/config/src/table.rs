@@ -10,6 +10,7 @@ mod other;
 mod storage;
 
 use crate::kind::Kind;
+use crate::suggest;
 
 /// One setting.
 #[derive(Debug)]
@@ -159,18 +160,17 @@ pub(crate) fn by_flag(flag: &str) -> Option<&'static Row> {
     rows().find(|row| row.flag == Some(flag))
 }
 
+const SECRET_WORDS: [&str; 5] = ["secret", "password", "accesskey", "accountkey", "authorization"];
+
 /// Whether a key of this name holds something that must not be shown, also in sections that are not looked into.
 pub(crate) fn is_secret_word(key: &str) -> bool {
-    const WORDS: [&str; 6] = [
-        "secret",
-        "password",
-        "accesskey",
-        "accountkey",
-        "token",
-        "authorization",
-    ];
     let key = key.to_ascii_lowercase();
-    WORDS.iter().any(|word| key.contains(word)) && key != "token"
+    key.ends_with("token") && key != "token" || SECRET_WORDS.iter().any(|word| key.contains(word))
+}
+
+/// The same for a key that may be mistyped.
+pub(crate) fn may_be_secret(key: &str) -> bool {
+    is_secret_word(key) || suggest::nearest(key, SECRET_WORDS).is_some()
 }
 
 #[cfg(test)]

@@ -27,16 +27,14 @@ impl SourceText {
     }
 }
 
+/// What follows the first key that holds a secret, or that may be one mistyped, is not shown.
 fn mask(line: &str) -> String {
-    let secret_ends = line.match_indices(':').map(|(at, _)| at).find(|&at| {
-        table::is_secret_word(
-            line[..at]
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-                .find(|word| !word.is_empty())
-                .unwrap_or(""),
-        )
-    });
-    match secret_ends {
+    let key_before = |at: usize| {
+        let mut words = line[..at].rsplit(|c: char| !c.is_alphanumeric() && c != '_');
+        words.find(|word| !word.is_empty()).unwrap_or_default()
+    };
+    let mut colons = line.match_indices(':').map(|(at, _)| at);
+    match colons.find(|at| table::may_be_secret(key_before(*at))) {
         Some(at) if !line[at + 1..].trim().is_empty() => format!("{}: ***", &line[..at]),
         _ => line.to_owned(),
     }
@@ -55,6 +53,10 @@ mod tests {
         assert_eq!(text.excerpt(2).as_deref(), Some("  password: ***"));
         assert_eq!(text.excerpt(3).as_deref(), Some("  secret:"));
         assert_eq!(text.excerpt(4).as_deref(), Some("addr: :5000"));
+        assert_eq!(
+            SourceText::new("  secrte: hunter2").excerpt(1).as_deref(),
+            Some("  secrte: ***")
+        );
         assert_eq!(text.excerpt(5), None);
         assert_eq!(text.excerpt(0), None);
     }

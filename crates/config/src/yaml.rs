@@ -311,18 +311,16 @@ impl<'a> Builder<'a> {
                 "no setting is that deep",
             ));
         }
-        match self.nodes_left.checked_sub(nodes) {
-            Some(left) => self.nodes_left = left,
-            None => {
-                let title = format!("more than {NODES_MAX} values, aliases counted each time");
-                return Err(fault(
-                    Code::TooLarge,
-                    origin.clone(),
-                    &title,
-                    "this one is over the limit",
-                ));
-            }
-        }
+        let Some(left) = self.nodes_left.checked_sub(nodes) else {
+            let title = format!("more than {NODES_MAX} values, aliases counted each time");
+            return Err(fault(
+                Code::TooLarge,
+                origin.clone(),
+                &title,
+                "this one is over the limit",
+            ));
+        };
+        self.nodes_left = left;
         Ok(())
     }
 

@@ -1,0 +1,8 @@
+//! What the configuration promises, wish by wish.
+
+mod arbitrary;
+mod environment;
+mod explain;
+mod harness;
+mod refusals;
+mod takeover;
