@@ -240,7 +240,10 @@ impl Client {
         let target = format!("/v2/{name}/blobs/uploads/?mount={digest}&from={from}");
         let response = self.expect(&[201, 202], Request::new("POST", &target))?;
         if response.status == 202 {
-            self.cancel_upload(&response.location()?)?;
+            let session = response.location()?;
+            self.open_session = Some(session.clone());
+            self.cancel_upload(&session)?;
+            self.open_session = None;
         }
         Ok(response.status == 201)
     }
