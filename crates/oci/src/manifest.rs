@@ -68,7 +68,7 @@ pub struct Platform {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not one JSON object, or with duplicate keys, or too deep, or fields of the wrong type.
-    #[error("the manifest is not valid: {0}")]
+    #[error("the manifest is not valid: {}", told(.0))]
     Json(#[source] serde_json::Error),
     /// A type that is not stored here.
     #[error(
@@ -198,7 +198,11 @@ impl Document {
             (None, None) if self.config.is_some() && self.layers.is_some() => media_types::OCI_MANIFEST,
             (None, None) => return Err(ManifestError::NoMediaType),
         };
-        MediaType::parse(text).ok_or_else(|| ManifestError::MediaType(shown(text)))
+        // The header has lost its parameters; in a document there must be none, or it could not be pushed again
+        // under the type that it is served with.
+        MediaType::parse(text)
+            .filter(|media_type| media_type.as_str() == text)
+            .ok_or_else(|| ManifestError::MediaType(shown(text)))
     }
 
     fn shape_fits(&self, media_type: MediaType) -> Result<(), ManifestError> {
@@ -270,6 +274,20 @@ impl Descriptor {
 
 fn shown(text: &str) -> String {
     text.chars().take(120).collect()
+}
+
+/// What the JSON reader says, without the text that it may repeat from the document whole.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.len() <= 300 {
+        return text;
+    }
+    format!(
+        "{}… at line {} column {}",
+        shown(&text),
+        error.line(),
+        error.column()
+    )
 }
 
 #[cfg(test)]

@@ -179,3 +179,29 @@ proptest! {
         let _ = Manifest::parse(&body, None);
     }
 }
+
+#[test]
+fn a_type_with_parameters_in_the_document_is_refused_with_and_without_a_header() {
+    let body = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}; charset=utf-8","manifests":[]}}"#,
+        media_types::OCI_INDEX
+    );
+    assert!(matches!(
+        Manifest::parse(body.as_bytes(), None),
+        Err(ManifestError::MediaType(_))
+    ));
+    let with_header = Manifest::parse(body.as_bytes(), Some(media_types::OCI_INDEX));
+    assert!(matches!(with_header, Err(ManifestError::TypesDiffer { .. })));
+}
+
+#[test]
+fn an_error_does_not_repeat_the_document() {
+    let long = "A".repeat(100_000);
+    for body in [
+        format!(r#"{{"layers":"{long}"}}"#),
+        format!(r#"{{"{long}":1,"{long}":2}}"#),
+    ] {
+        let text = Manifest::parse(body.as_bytes(), None).unwrap_err().to_string();
+        assert!(text.len() < 400 && text.contains("line 1 column"), "{text}");
+    }
+}
