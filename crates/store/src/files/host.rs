@@ -124,7 +124,9 @@ impl Files for HostFiles {
         let kind = fs::statfs(path)?.f_type.cast_unsigned() & 0xffff_ffff;
         // A mount is part of the epoch, not the boot alone: a file system can be taken away without its last writes
         // and come back, or come back as a snapshot of itself, while the machine runs on.
-        let boot = std::fs::read("/proc/sys/kernel/random/boot_id")?;
+        // Where the boot cannot be told, each start is a new one: all is read back before it is trusted.
+        let boot = std::fs::read("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_else(|_| uuid::Uuid::new_v4().into_bytes().to_vec());
         let mount = if stat.stx_mask & MOUNT_ID_UNIQUE.bits() == 0 {
             0
         } else {

@@ -44,7 +44,8 @@ pub struct Checkpoint {
     pub boot_id: BootId,
 }
 
-/// A blob on its way in, and the one right to write it.
+/// A blob on its way in, and the one right to write it. Before a pause (the end of a request) take a `checkpoint`: it
+/// gives the buffers back to others.
 #[derive(Debug)]
 pub struct Upload {
     store: Arc<Inner>,

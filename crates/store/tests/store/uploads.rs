@@ -1,6 +1,5 @@
 //! Bytes come out as they went in, whatever way they take: memory, file, restart.
 
-
 use bytes::Bytes;
 use oci::Algorithm;
 use store::{Error, FsOptions, Inlined, Plan};
@@ -95,7 +94,7 @@ async fn the_wrong_digest_takes_the_bytes_with_it() {
         let expected = digest(Algorithm::Sha256, b"something else");
         match upload.verify(&expected).await {
             Err(Error::DigestMismatch { actual, .. }) => {
-                assert_eq!(actual, digest(Algorithm::Sha256, &bytes))
+                assert_eq!(actual, digest(Algorithm::Sha256, &bytes));
             }
             other => panic!("{other:?}"),
         }
