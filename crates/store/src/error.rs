@@ -143,9 +143,12 @@ impl Error {
 
     /// A sync of `path` failed.
     pub(crate) fn not_durable(path: &Path, source: io::Error) -> Self {
-        Self::NotDurable {
-            path: path.to_owned(),
-            source,
+        let path = path.to_owned();
+        // Some disks find out only now that they are full.
+        if is_full(&source) {
+            Self::NoRoom { path, source }
+        } else {
+            Self::NotDurable { path, source }
         }
     }
 }
