@@ -25,6 +25,7 @@ use super::wait_until;
 pub(crate) struct Builder {
     home: Arc<TempDir>,
     data: PathBuf,
+    pass_data: bool,
     listen: Option<String>,
     env: Vec<(String, OsString)>,
     args: Vec<OsString>,
@@ -52,6 +53,12 @@ impl Builder {
     /// Another data folder than the one in the home.
     pub(crate) fn data(mut self, data: impl Into<PathBuf>) -> Self {
         self.data = data.into();
+        self
+    }
+
+    /// Starts without `--data`.
+    pub(crate) fn without_data(mut self) -> Self {
+        self.pass_data = false;
         self
     }
 
@@ -120,7 +127,8 @@ impl Builder {
         if let Some(listen) = &self.listen {
             command.args(["--listen", listen]);
         }
-        if !self.env.iter().any(|(name, _)| name == "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY") {
+        let in_env = self.env.iter().any(|(name, _)| name == "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY");
+        if self.pass_data && !in_env {
             command.arg("--data").arg(&self.data);
         }
         command.args(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -187,7 +195,7 @@ impl Landfall {
         let home = tempfile::Builder::new().prefix("landfall-story-").tempdir().unwrap();
         let data = home.path().join("data");
         let listen = Some("127.0.0.1:0".to_owned());
-        Builder { home: Arc::new(home), data, listen, env: Vec::new(), args: Vec::new() }
+        Builder { home: Arc::new(home), data, pass_data: true, listen, env: Vec::new(), args: Vec::new() }
     }
 
     pub(crate) fn log(&self) -> &Journal {
