@@ -1,1 +1,148 @@
-//! Placeholder while the house is being laid.
+//! The domain: push, pull, mount, delete, lists. It alone joins the store (bytes) and the catalog (facts), so the
+//! rules about their order live here: bytes first, then row, then answer.
+//!
+//! Operations take a `Permit`, so nobody can forget to ask for the right. Nothing here knows HTTP.
+
+mod blob;
+mod clock;
+mod error;
+mod jobs;
+mod list;
+mod manifest;
+mod push;
+mod rules;
+mod session;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use catalog::Catalog;
+use store::FsStore;
+use tokio_util::task::TaskTracker;
+
+pub use blob::{Blob, Content, MountFrom};
+pub use catalog::Referrer;
+pub use clock::{Clock, SystemClock};
+pub use error::Error;
+pub use list::{ReferrersPage, TagsPage};
+pub use manifest::{ManifestStat, StoredManifest};
+pub use push::{ManifestPush, Precondition, Pushed};
+pub use rules::{IndexRule, Rules, UrlRule};
+pub use store::BlobFile;
+pub use upload::{Body, BodyCut, Chunk, UploadStatus};
+
+/// One registry: a folder of bytes and a catalog of facts. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: Catalog,
+    store: FsStore,
+    clock: Arc<dyn Clock>,
+    rules: Rules,
+    sessions: session::Sessions,
+    /// Transfers and publications that are under way; they go on when their client has left.
+    running: TaskTracker,
+    closing: AtomicBool,
+}
+
+impl Registry {
+    /// Joins an open store and an open catalog, and brings what a crash left behind in order: upload files without
+    /// a row go. Work is proportional to the uploads that were in flight.
+    pub async fn open(
+        store: FsStore,
+        catalog: Catalog,
+        clock: Arc<dyn Clock>,
+        rules: Rules,
+    ) -> Result<Self, Error> {
+        let known = catalog.read(catalog::list_upload_ids).await?;
+        let reconciled = store.reconcile_uploads(known.into_iter().collect()).await?;
+        if reconciled.removed > 0 {
+            tracing::info!(
+                files = reconciled.removed,
+                "removed upload files that no session knows"
+            );
+        }
+        let inner = Inner {
+            catalog,
+            store,
+            clock,
+            rules,
+            sessions: session::Sessions::default(),
+            running: TaskTracker::new(),
+            closing: AtomicBool::new(false),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The rules that it was opened with.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// True while the catalog answers and the disk takes bytes: what `/readyz` asks.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.inner.catalog.read(|_| Ok(())).await?;
+        if self.inner.catalog.is_broken() {
+            Err(Error::Broken)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until the catalog can write no more; never returns while all is well.
+    pub async fn broken(&self) {
+        self.inner.catalog.broken().await;
+    }
+
+    /// Refuses new work, waits for what is under way, and writes down the offsets of open uploads.
+    /// Call it after the last request was answered or given up.
+    pub async fn close(&self) {
+        self.inner.closing.store(true, Ordering::SeqCst);
+        self.inner.running.close();
+        self.inner.running.wait().await;
+        self.park_all().await;
+        self.inner.catalog.close().await;
+    }
+
+    /// Lets `work` go on even if whoever waits for it leaves.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.inner.closing.load(Ordering::SeqCst) {
+            return Err(Error::Closing);
+        }
+        match self.inner.running.spawn(work).await {
+            Ok(outcome) => outcome,
+            Err(failed) => Err(Error::Interrupted(failed.to_string())),
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+
+    fn may_write(&self) -> Result<(), Error> {
+        if self.inner.rules.read_only {
+            Err(Error::ReadOnly)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn may_delete(&self) -> Result<(), Error> {
+        self.may_write()?;
+        if self.inner.rules.delete_enabled {
+            Ok(())
+        } else {
+            Err(Error::DeleteDisabled)
+        }
+    }
+}

@@ -1,1 +1,22 @@
-//! Placeholder while the house is being laid.
+//! HTTP: the `/v2/` tree, health, and the page at `/`.
+//!
+//! Parses requests, asks the domain, renders answers. Deliberately absent: SQL, file layout, and decisions about
+//! content. Start at `v2/route.rs` for what is served, at `v2/refusal.rs` for how failures are answered.
+
+mod access_log;
+mod body;
+mod connection;
+mod context;
+mod health;
+mod origin;
+mod pages;
+mod patience;
+mod serve;
+pub mod v2;
+
+pub use access_log::AccessLog;
+pub use body::{BlobBody, Body, Piece, ReadPool};
+pub use context::{Context, Options};
+pub use health::{Health, debug_answer};
+pub use origin::{Origin, Peer};
+pub use serve::{Listener, serve, serve_debug};

@@ -1,0 +1,289 @@
+//! `landfall serve`: open everything, listen, serve until a signal, close in order.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use config::{Auth, Host, Listen, ListenAddr, Medium, Settings};
+use registry::{Registry, SystemClock};
+use server::v2::state::StateKey;
+use server::{Context, Health, Listener, ReadPool};
+use socket2::{Domain, Protocol, Socket, Type};
+use store::{FsOptions, FsStore, HostFiles};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{ServeArguments, is_file_name};
+use crate::failure::{Failure, with_causes};
+use crate::{logging, wiring};
+
+/// Memory for blobs on their way out.
+const READ_BYTES: usize = 16 * 1024 * 1024;
+/// Threads for disk work: enough to keep a disk busy, few enough that their stacks do not count.
+const BLOCKING_THREADS: usize = 32;
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    if let Some(name) = arguments
+        .file
+        .as_ref()
+        .and_then(|file| file.to_str())
+        .filter(|file| !is_file_name(file))
+    {
+        return Err(Failure::usage(format!(
+            "{name:?} is not a configuration file (write ./{name} if it is one)\n  fix   landfall serve --listen ADDRESS, with a proxy for HTTPS in front"
+        )));
+    }
+    let (settings, warnings) = super::config::settings(&arguments)?;
+    logging::start(&settings.log);
+    for warning in &warnings {
+        tracing::warn!("{}", warning.one_line());
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|error| Failure::failed("LF-SRV-001", error))?
+        .block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let stop = stop_on_signals()?;
+    let access = wiring::authenticator(&settings)?;
+    let place = Place::of(&settings)?;
+    let store = open_store(&settings, &place)?;
+    let catalog = open_catalog(store.folder())?;
+    let states = StateKey::new(&wiring::secret(&settings, store.folder())?);
+    let registry = Registry::open(store, catalog, Arc::new(SystemClock), wiring::rules(&settings)?)
+        .await
+        .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
+    let health = Arc::new(Health::default());
+    let context = Arc::new(Context {
+        registry: registry.clone(),
+        access,
+        origin: wiring::origin(&settings),
+        states,
+        reads: ReadPool::new(READ_BYTES),
+        health: Arc::clone(&health),
+        access_log: wiring::access_log(&settings),
+        options: wiring::options(&settings),
+        closing: AtomicBool::new(false),
+    });
+    let (listener, address) = listen(&settings.http.listen).await?;
+    say_hello(&settings, &place);
+    start_checks(&settings, &health, &registry);
+    if let Some(address) = &settings.http.debug_addr {
+        let (listener, address) = bind(address).await?;
+        tracing::info!("debug server listening on {address}");
+        tokio::spawn(server::serve_debug(Arc::clone(&health), listener, stop.clone()));
+    }
+    let purging = settings.storage.upload_purging;
+    let jobs = {
+        let (registry, stop) = (registry.clone(), stop.clone());
+        let dry_run = purging.is_some_and(|purging| purging.dry_run);
+        tokio::spawn(async move {
+            registry
+                .run_jobs(purging.map(|purging| purging.interval), dry_run, stop)
+                .await;
+        })
+    };
+    tracing::info!("listening on {address}");
+    tokio::select! {
+        () = server::serve(context, listener, stop.clone()) => {}
+        () = registry.broken() => {
+            tracing::error!("the catalog could not be flushed to disk: ending, so that nothing is acknowledged that is not durable");
+            return Err(Failure::failed("LF-STO-002", "the catalog could not be flushed to disk; check the disk, then start again"));
+        }
+    }
+    stop.cancel();
+    if jobs.await.is_err() {
+        tracing::warn!("a background job ended badly");
+    }
+    registry.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Where the data lies; a temporary folder goes at the end.
+struct Place {
+    root: PathBuf,
+    temporary: bool,
+}
+
+impl Place {
+    fn of(settings: &Settings) -> Result<Self, Failure> {
+        match &settings.storage.medium {
+            Medium::Filesystem { root, .. } => Ok(Self {
+                root: root.clone(),
+                temporary: false,
+            }),
+            Medium::InMemory => {
+                let mut name = [0_u8; 8];
+                getrandom::fill(&mut name).map_err(|error| Failure::failed("LF-STO-001", error))?;
+                let root = std::env::temp_dir().join(format!("landfall-{:016x}", u64::from_be_bytes(name)));
+                Ok(Self {
+                    root,
+                    temporary: true,
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.temporary
+            && let Err(error) = std::fs::remove_dir_all(&self.root)
+        {
+            tracing::warn!(%error, folder = %self.root.display(), "the temporary store could not be removed");
+        }
+    }
+}
+
+fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
+    let allow_network = match &settings.storage.medium {
+        Medium::Filesystem { allow_network, .. } => *allow_network,
+        Medium::InMemory => true,
+    };
+    let options = FsOptions {
+        allow_network,
+        inline_max: usize::try_from(settings.storage.inline_bytes_max).unwrap_or(usize::MAX),
+        ..FsOptions::default()
+    };
+    FsStore::open(&place.root, Arc::new(HostFiles::default()), options).map_err(|error| match &error {
+        store::Error::Held { .. } => Failure::held("LF-STO-004", with_causes(&error)),
+        store::Error::NoRoom { .. } => Failure::no_room("LF-STO-005", with_causes(&error)),
+        _ => Failure::failed("LF-STO-001", with_causes(&error)),
+    })
+}
+
+fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
+    let path = folder.join("catalog").join("landfall.db");
+    let options = catalog::SqliteOptions::default();
+    catalog::Catalog::open_sqlite(&path, options).map_err(|error| match &error {
+        catalog::Error::NoRoom { .. } => Failure::no_room("LF-CAT-002", with_causes(&error)),
+        _ => Failure::failed("LF-CAT-001", with_causes(&error)),
+    })
+}
+
+fn say_hello(settings: &Settings, place: &Place) {
+    let root = place.root.display();
+    tracing::info!(data = %root, temporary = place.temporary, "Landfall {}", env!("CARGO_PKG_VERSION"));
+    if settings.storage.delete_enabled && !settings.storage.delete_written {
+        tracing::info!(
+            "deletion is enabled: what is deleted stays restorable; storage.delete.enabled: false forbids it"
+        );
+    }
+    if matches!(settings.auth, Auth::NotConfigured) {
+        tracing::info!(
+            "no authentication is configured: everybody on this machine may pull, push and delete"
+        );
+    }
+}
+
+fn start_checks(settings: &Settings, health: &Arc<Health>, registry: &Registry) {
+    for probe in &settings.health.files {
+        tokio::spawn(Arc::clone(health).watch_file(probe.path.clone(), probe.interval));
+    }
+    if let Some(probe) = settings.health.storage {
+        tokio::spawn(Arc::clone(health).watch_storage(registry.clone(), probe.interval, probe.threshold));
+    }
+}
+
+fn stop_on_signals() -> Result<CancellationToken, Failure> {
+    let refuse = |error: std::io::Error| Failure::failed("LF-SRV-001", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(refuse)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(refuse)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
+    match listen {
+        Listen::Tcp(address) => {
+            let (listener, address) = bind(address).await?;
+            Ok((Listener::Tcp(listener), address))
+        }
+        Listen::Unix(path) => {
+            remove_stale(path).await;
+            let listener = tokio::net::UnixListener::bind(path)
+                .map_err(|error| cannot_listen(&path.display().to_string(), &error))?;
+            Ok((Listener::Unix(listener), path.display().to_string()))
+        }
+    }
+}
+
+/// A socket that nobody answers on is left from a crash.
+async fn remove_stale(path: &Path) {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && tokio::net::UnixStream::connect(path).await.is_err() {
+        // If it stays, binding says why.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+async fn bind(address: &ListenAddr) -> Result<(tokio::net::TcpListener, String), Failure> {
+    let addresses: Vec<SocketAddr> = match &address.host {
+        // Machines without IPv6 have the second only.
+        Host::AllInterfaces => vec![
+            (IpAddr::from(Ipv6Addr::UNSPECIFIED), address.port).into(),
+            (IpAddr::from(Ipv4Addr::UNSPECIFIED), address.port).into(),
+        ],
+        Host::Ip(ip) => vec![(*ip, address.port).into()],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), address.port))
+            .await
+            .map_err(|error| cannot_listen(&address.to_string(), &error))?
+            .collect(),
+    };
+    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    for candidate in addresses {
+        match bind_one(candidate) {
+            Ok(listener) => {
+                let bound = listener.local_addr().unwrap_or(candidate);
+                return Ok((listener, bound.to_string()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                return Err(cannot_listen(&candidate.to_string(), &error));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(cannot_listen(&address.to_string(), &failure))
+}
+
+fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // One socket for both: [::] takes IPv4 too.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    tokio::net::TcpListener::from_std(socket.into())
+}
+
+fn cannot_listen(address: &str, error: &std::io::Error) -> Failure {
+    let fix = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --listen",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --listen"
+        }
+        _ => "choose another address with --listen",
+    };
+    Failure::failed(
+        "LF-SRV-002",
+        format!("cannot listen on {address}: {error}\n  fix   {fix}"),
+    )
+}

@@ -1,0 +1,211 @@
+//! The log: text for people, `key=value` for `grep`, JSON for programs. It goes to standard error.
+//!
+//! Source: `log.formatter`, `log.level`, `log.fields` of the CNCF registry.
+
+use std::io::IsTerminal;
+
+use config::{Formatter, Level, Log};
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Starts logging as the settings say.
+pub(crate) fn start(log: &Log) {
+    let level = match log.level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+    };
+    let lines = Lines {
+        formatter: log.formatter,
+        fields: log.fields.clone(),
+        colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .event_format(lines)
+        .init();
+}
+
+/// Writes one event as one line.
+struct Lines {
+    formatter: Formatter,
+    fields: Vec<(String, String)>,
+    colour: bool,
+}
+
+/// The fields of an event, message first.
+#[derive(Default)]
+struct Collected {
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl Visit for Collected {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.put(field, Value::String(format!("{value:?}")));
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, Value::String(value.to_owned()));
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+}
+
+impl Collected {
+    fn put(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.message = text,
+            (name, value) => {
+                self.fields.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let mut collected = Collected::default();
+        event.record(&mut collected);
+        let level = event.metadata().level();
+        let now = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+            .to_string();
+        match self.formatter {
+            Formatter::Text if self.colour => self.coloured(&mut out, &now, *level, &collected),
+            Formatter::Text => self.plain(&mut out, &now, *level, &collected),
+            Formatter::Json => self.json(
+                &mut out,
+                [
+                    ("time", &now),
+                    ("level", &name(*level)),
+                    ("msg", &collected.message),
+                ],
+                &collected,
+            ),
+            Formatter::Logstash => self.json(
+                &mut out,
+                [
+                    ("@timestamp", &now),
+                    ("level", &name(*level)),
+                    ("message", &collected.message),
+                ],
+                &collected,
+            ),
+        }
+    }
+}
+
+impl Lines {
+    fn plain(
+        &self,
+        out: &mut Writer<'_>,
+        now: &str,
+        level: tracing::Level,
+        event: &Collected,
+    ) -> std::fmt::Result {
+        write!(
+            out,
+            "time={now} level={} msg={}",
+            name(level),
+            quoted(&event.message)
+        )?;
+        for (key, value) in &event.fields {
+            write!(out, " {key}={}", shown(value))?;
+        }
+        for (key, value) in &self.fields {
+            write!(out, " {key}={}", quoted(value))?;
+        }
+        writeln!(out)
+    }
+
+    fn coloured(
+        &self,
+        out: &mut Writer<'_>,
+        now: &str,
+        level: tracing::Level,
+        event: &Collected,
+    ) -> std::fmt::Result {
+        let colour = match level {
+            tracing::Level::ERROR => 31,
+            tracing::Level::WARN => 33,
+            tracing::Level::INFO => 36,
+            _ => 90,
+        };
+        let message = event.message.replace(char::is_control, " ");
+        write!(
+            out,
+            "\x1b[90m{now}\x1b[0m \x1b[{colour}m{:5}\x1b[0m {message}",
+            name(level)
+        )?;
+        for (key, value) in &event.fields {
+            write!(out, " \x1b[90m{key}=\x1b[0m{}", shown(value))?;
+        }
+        for (key, value) in &self.fields {
+            write!(out, " \x1b[90m{key}=\x1b[0m{}", quoted(value))?;
+        }
+        writeln!(out)
+    }
+
+    fn json(&self, out: &mut Writer<'_>, head: [(&str, &str); 3], event: &Collected) -> std::fmt::Result {
+        let mut line = event.fields.clone();
+        line.extend(
+            self.fields
+                .iter()
+                .map(|(key, value)| (key.clone(), Value::String(value.clone()))),
+        );
+        line.extend(
+            head.iter()
+                .map(|(key, value)| ((*key).to_owned(), Value::String((*value).to_owned()))),
+        );
+        writeln!(out, "{}", Value::Object(line))
+    }
+}
+
+fn name(level: tracing::Level) -> String {
+    match level {
+        tracing::Level::WARN => "warning".into(),
+        other => other.as_str().to_lowercase(),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        other => other.to_string(),
+    }
+}
+
+/// As it is if nothing in it could be mistaken, else quoted; control characters are escaped either way.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=');
+    if plain {
+        text.to_owned()
+    } else {
+        format!("{text:?}")
+    }
+}

@@ -1,0 +1,44 @@
+//! Work that runs by itself, all the time: each job is one file, works in small batches and ends when told.
+
+mod reap;
+mod sweep;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::Registry;
+
+/// How often idle uploads are put aside and due tombstones are looked for.
+const TICK: Duration = Duration::from_secs(30);
+
+impl Registry {
+    /// Runs the jobs until `stop`. `reap_every` is `storage.maintenance.uploadpurging.interval`.
+    pub async fn run_jobs(&self, reap_every: Option<Duration>, reap_dry: bool, stop: CancellationToken) {
+        let reaping = async {
+            let Some(every) = reap_every else { return };
+            let mut tick = tokio::time::interval(every.max(Duration::from_secs(1)));
+            loop {
+                tick.tick().await;
+                if let Err(error) = self.reap(reap_dry).await {
+                    tracing::warn!(%error, "expired uploads could not be removed; trying again later");
+                }
+            }
+        };
+        let sweeping = async {
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tick.tick().await;
+                self.park_idle().await;
+                if let Err(error) = self.sweep().await {
+                    tracing::warn!(%error, "replaced bytes could not be removed; trying again later");
+                }
+            }
+        };
+        let all = async { tokio::join!(reaping, sweeping) };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = all => {}
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Manifests: look, read, delete; tags that lead to them.
+//!
+//! Units: sizes are bytes. Shape: the body is the exact bytes that were pushed. Fails: `ManifestUnknown` (also for an
+//! unknown repository), `ManifestInUse`.
+//! Source: distribution-spec "Pulling manifests", "Deleting tags", "Deleting manifests".
+
+use access::{Delete, Permit, Pull};
+use bytes::Bytes;
+use catalog::Trashed;
+use oci::{Digest, Reference};
+
+use crate::{Error, Registry};
+
+/// What a HEAD tells of a manifest.
+#[derive(Clone, Debug)]
+pub struct ManifestStat {
+    /// The digest that it is stored under here.
+    pub digest: Digest,
+    /// Its media type, as pushed.
+    pub media_type: String,
+    /// Bytes that it has.
+    pub size: u64,
+}
+
+/// A manifest as it was pushed.
+#[derive(Clone, Debug)]
+pub struct StoredManifest {
+    /// What a HEAD tells of it.
+    pub stat: ManifestStat,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+impl Registry {
+    /// Digest, type and size of a manifest, without its bytes.
+    pub async fn stat_manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> Result<ManifestStat, Error> {
+        let (repository, wanted) = (permit.repository().clone(), reference.clone());
+        let (now, keep_ms) = (self.now(), self.keep_ms());
+        let find =
+            move |tx: &mut catalog::Tx<'_>| catalog::stat_manifest(tx, &repository, &wanted, now, keep_ms);
+        let found = self.inner.catalog.read(find).await?;
+        let record = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        self.keep_manifest(permit, reference, &record.digest, record.renew)
+            .await?;
+        Ok(ManifestStat {
+            digest: record.digest,
+            media_type: record.media_type,
+            size: record.size,
+        })
+    }
+
+    /// A manifest and its bytes.
+    pub async fn manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> Result<StoredManifest, Error> {
+        let (repository, wanted) = (permit.repository().clone(), reference.clone());
+        let (now, keep_ms) = (self.now(), self.keep_ms());
+        let find =
+            move |tx: &mut catalog::Tx<'_>| catalog::find_manifest(tx, &repository, &wanted, now, keep_ms);
+        let found = self.inner.catalog.read(find).await?;
+        let (record, body) = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        self.keep_manifest(permit, reference, &record.digest, record.renew)
+            .await?;
+        let stat = ManifestStat {
+            digest: record.digest,
+            media_type: record.media_type,
+            size: record.size,
+        };
+        Ok(StoredManifest {
+            stat,
+            body: body.into(),
+        })
+    }
+
+    /// A pusher who sees a child by digest counts on it until the index comes.
+    async fn keep_manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+        digest: &Digest,
+        renew: bool,
+    ) -> Result<(), Error> {
+        if !renew || self.inner.rules.read_only || matches!(reference, Reference::Tag(_)) {
+            return Ok(());
+        }
+        let (repository, digest) = (permit.repository().clone(), digest.clone());
+        let (now, keep_ms) = (self.now(), self.keep_ms());
+        let touch =
+            move |tx: &mut catalog::Tx<'_>| catalog::touch_manifest(tx, &repository, &digest, now, keep_ms);
+        if self.inner.catalog.write(touch).await? {
+            Ok(())
+        } else {
+            Err(Error::ManifestUnknown(reference.clone()))
+        }
+    }
+
+    /// Deletes a tag, or a manifest with its tags and its untagged referrers. It goes to the trash.
+    pub async fn delete_manifest(&self, permit: &Permit<Delete>, reference: &Reference) -> Result<(), Error> {
+        self.may_delete()?;
+        let repository = permit.repository().clone();
+        let actor = permit.actor().map(str::to_owned);
+        let now = self.now();
+        let unknown = || Error::ManifestUnknown(reference.clone());
+        match reference.clone() {
+            Reference::Tag(tag) => {
+                let keep_ms = self.keep_ms();
+                let gone = self
+                    .write_even_when_full(move |tx| {
+                        catalog::delete_tag(tx, &repository, &tag, now, keep_ms, actor.as_deref())
+                    })
+                    .await?;
+                if gone { Ok(()) } else { Err(unknown()) }
+            }
+            Reference::Digest(digest) => {
+                let (wanted, undo_ms) = (digest.clone(), self.inner.rules.undo_window_ms);
+                let trashed = self
+                    .write_even_when_full(move |tx| {
+                        catalog::trash_manifest(tx, &repository, &wanted, now, undo_ms, actor.as_deref())
+                    })
+                    .await?;
+                match trashed {
+                    Trashed::Done { .. } => Ok(()),
+                    Trashed::Unknown => Err(unknown()),
+                    Trashed::ListedBy(by) => Err(Error::ManifestInUse { digest, by }),
+                }
+            }
+        }
+    }
+
+    /// How long an untagged manifest is safe: the longer of the lease and the time before retention may look at it.
+    pub(crate) fn keep_ms(&self) -> i64 {
+        self.inner.rules.lease_ms.max(self.inner.rules.untagged_keep_ms)
+    }
+
+    /// A write that makes room: on a full disk it takes the reserve that was kept for it.
+    pub(crate) async fn write_even_when_full<T: Send + 'static>(
+        &self,
+        operation: impl Fn(&mut catalog::Tx<'_>) -> Result<T, catalog::Error> + Clone + Send + 'static,
+    ) -> Result<T, Error> {
+        match self.inner.catalog.write(operation.clone()).await {
+            Err(catalog::Error::NoRoom { .. }) => {
+                self.inner.store.release_reserve().await?;
+                Ok(self.inner.catalog.write(operation).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the operator decided: limits, what may be deleted, what a manifest must bring with it.
+//!
+//! Units: sizes are bytes, durations milliseconds.
+
+use oci::{Descriptor, Platform};
+use regex::Regex;
+
+use crate::Error;
+
+/// The registry's rules. Defaults are those of the documentation.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// `storage.maintenance.readonly.enabled`: every write is refused.
+    pub read_only: bool,
+    /// `storage.delete.enabled`.
+    pub delete_enabled: bool,
+    /// `limits.manifest`: largest manifest, inclusive.
+    pub manifest_bytes_max: u64,
+    /// `limits.blob`: largest blob, inclusive; none is no limit.
+    pub blob_bytes_max: Option<u64>,
+    /// `limits.upload_sessions`: most open uploads of one user; none is no limit.
+    pub upload_sessions_max: Option<u64>,
+    /// `storage.inline_max`: blobs up to this lie in the catalog.
+    pub inline_bytes_max: u64,
+    /// `gc.lease`: how long an unreferenced blob is safe.
+    pub lease_ms: i64,
+    /// `trash.undo_window`: how long what was deleted can be brought back.
+    pub undo_window_ms: i64,
+    /// How long an untagged manifest is safe from retention rules.
+    pub untagged_keep_ms: i64,
+    /// `storage.maintenance.uploadpurging.age`: an upload idle for longer is gone; none keeps it for good.
+    pub upload_idle_ms: Option<i64>,
+    /// `validation.manifests.indexes.platforms`.
+    pub index: IndexRule,
+    /// `validation.disabled`: a manifest may name what is not here, and any URL.
+    pub references_checked: bool,
+    /// `validation.manifests.urls`.
+    pub urls: UrlRule,
+}
+
+/// Which children an index must bring.
+#[derive(Clone, Debug, Default)]
+pub enum IndexRule {
+    /// All of them.
+    #[default]
+    All,
+    /// None: sparse indexes are fine.
+    None,
+    /// Those for these platforms.
+    Listed(Vec<Platform>),
+}
+
+/// Where foreign layers may point to. Both empty: anywhere on http or https.
+#[derive(Clone, Debug, Default)]
+pub struct UrlRule {
+    /// A URL must match one of these, if there are any.
+    pub allow: Vec<Regex>,
+    /// A URL must match none of these.
+    pub deny: Vec<Regex>,
+}
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            delete_enabled: true,
+            manifest_bytes_max: 4 * 1024 * 1024,
+            blob_bytes_max: None,
+            upload_sessions_max: None,
+            inline_bytes_max: 16 * 1024,
+            lease_ms: DAY_MS,
+            undo_window_ms: 7 * DAY_MS,
+            untagged_keep_ms: 7 * DAY_MS,
+            upload_idle_ms: Some(7 * DAY_MS),
+            index: IndexRule::All,
+            references_checked: true,
+            urls: UrlRule::default(),
+        }
+    }
+}
+
+impl IndexRule {
+    /// Must this child of an index be here?
+    pub(crate) fn requires(&self, child: &Descriptor) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Listed(platforms) => child.platform.as_ref().is_some_and(|has| {
+                platforms
+                    .iter()
+                    .any(|wanted| wanted.os == has.os && wanted.architecture == has.architecture)
+            }),
+        }
+    }
+}
+
+impl UrlRule {
+    /// Refuses a descriptor that points to where it must not.
+    pub(crate) fn check(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        for url in &descriptor.urls {
+            let web = url.starts_with("http://") || url.starts_with("https://");
+            let allowed = self.allow.is_empty() || self.allow.iter().any(|rule| rule.is_match(url));
+            let denied = self.deny.iter().any(|rule| rule.is_match(url));
+            if !web || url.contains('#') || !allowed || denied {
+                return Err(Error::UrlRefused {
+                    url: url.chars().take(200).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

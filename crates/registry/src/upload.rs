@@ -1,0 +1,344 @@
+//! Uploads: begin, append, ask, finish, cancel.
+//!
+//! Shape: a session receives bytes in order; `finish` proves the digest, makes the bytes durable, then the row, then
+//! answers. Crash points: after the bytes and before the row (a file that no row names: never served), and after the
+//! row (the blob is there; the client asks again and sees it). A transfer runs to its end in a task of its own, so a
+//! client that leaves tears nothing.
+//! Source: distribution-spec "Pushing blobs"; P-UPLOAD and P-PUBLISH in ARCHITECTURE.md.
+
+use access::{Permit, Push};
+use bytes::Bytes;
+use catalog::{NewBlob, Place};
+use oci::{Algorithm, Digest};
+use store::{Plan, Upload};
+use uuid::Uuid;
+
+use crate::session::{Session, Work};
+use crate::{Error, Registry};
+
+/// How often a long transfer's offset is written down, in bytes.
+const CHECKPOINT_EVERY: u64 = 64 * 1024 * 1024;
+
+/// Bytes as they come from a client.
+pub trait Body: Send + 'static {
+    /// The next bytes; none at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, BodyCut>>> + Send;
+}
+
+/// The client left before the end of its body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyCut;
+
+/// Where a client says that its bytes belong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// The upload must stand at this byte; none appends wherever it stands.
+    pub at: Option<u64>,
+    /// How many bytes must come; none takes what comes.
+    pub length: Option<u64>,
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadStatus {
+    /// The session.
+    pub id: Uuid,
+    /// Bytes that it has.
+    pub offset: u64,
+    /// When it began, Unix milliseconds.
+    pub created_at: i64,
+}
+
+impl Registry {
+    /// Begins a session that hashes with `algorithm`. Nothing touches the disk until bytes come.
+    pub async fn begin_upload(
+        &self,
+        permit: &Permit<Push>,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, Error> {
+        self.may_write()?;
+        self.may_open_another(permit.actor()).await?;
+        let id = Uuid::new_v4();
+        let upload = self
+            .inner
+            .store
+            .begin(
+                id,
+                Plan {
+                    algorithm,
+                    size_hint: None,
+                },
+            )
+            .await?;
+        let now = self.now();
+        let session = Session::new(
+            id,
+            permit.repository().clone(),
+            permit.actor().map(str::to_owned),
+            now,
+            now,
+            upload,
+            false,
+        );
+        Ok(self.inner.sessions.insert(session).status())
+    }
+
+    /// Where a session stands.
+    pub async fn upload_status(&self, permit: &Permit<Push>, id: Uuid) -> Result<UploadStatus, Error> {
+        Ok(self.session(permit.repository(), id).await?.status())
+    }
+
+    /// Takes the bytes of `body` into the session, and tells where it stands then.
+    /// Fails: `OutOfOrder` and `BodyCut` leave the session usable; `NoRoom` and a failing disk end it.
+    pub async fn append(
+        &self,
+        permit: &Permit<Push>,
+        id: Uuid,
+        chunk: Chunk,
+        body: impl Body,
+    ) -> Result<UploadStatus, Error> {
+        self.may_write()?;
+        let session = self.session(permit.repository(), id).await?;
+        let registry = self.clone();
+        self.to_the_end(async move {
+            let mut work = session.work.lock().await;
+            let received = registry.receive(&session, &mut work, chunk, body).await;
+            if work.upload.is_some() {
+                registry.save(&session, &mut work).await?;
+            }
+            received?;
+            Ok(session.status())
+        })
+        .await
+    }
+
+    /// Takes the last bytes, proves the digest and publishes the blob in the permit's repository.
+    /// Fails: `DigestMismatch` ends the session; otherwise as [`Registry::append`].
+    pub async fn finish_upload(
+        &self,
+        permit: &Permit<Push>,
+        id: Uuid,
+        digest: Digest,
+        chunk: Chunk,
+        body: impl Body,
+    ) -> Result<(), Error> {
+        self.may_write()?;
+        let session = self.session(permit.repository(), id).await?;
+        let registry = self.clone();
+        self.to_the_end(async move {
+            let mut work = session.work.lock().await;
+            if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
+                if work.upload.is_some() {
+                    registry.save(&session, &mut work).await?;
+                }
+                return Err(error);
+            }
+            registry.publish(&session, &mut work, digest).await
+        })
+        .await
+    }
+
+    /// Ends a session and gives its space back.
+    pub async fn cancel_upload(&self, permit: &Permit<Push>, id: Uuid) -> Result<(), Error> {
+        self.may_write()?;
+        let session = self.session(permit.repository(), id).await?;
+        let registry = self.clone();
+        self.to_the_end(async move {
+            let mut work = session.work.lock().await;
+            let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
+            upload.discard().await;
+            registry.end(&session, &mut work).await
+        })
+        .await
+    }
+
+    /// A whole blob in one request: begin, append and finish, with nothing left behind if it fails.
+    pub async fn push_blob(
+        &self,
+        permit: &Permit<Push>,
+        digest: Digest,
+        length: Option<u64>,
+        body: impl Body,
+    ) -> Result<(), Error> {
+        let status = self.begin_upload(permit, digest.algorithm()).await?;
+        let chunk = Chunk { at: None, length };
+        let outcome = self.finish_upload(permit, status.id, digest, chunk, body).await;
+        if outcome.is_err() {
+            match self.cancel_upload(permit, status.id).await {
+                Ok(()) | Err(Error::UploadUnknown) => {}
+                Err(error) => {
+                    tracing::warn!(%error, upload = %status.id, "a failed upload could not be removed")
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Reads `body` to its end. Leaves `work.upload` empty if the session ended by it.
+    async fn receive(
+        &self,
+        session: &Session,
+        work: &mut Work,
+        chunk: Chunk,
+        mut body: impl Body,
+    ) -> Result<(), Error> {
+        let upload = work.upload.as_mut().ok_or(Error::UploadUnknown)?;
+        let start = upload.offset();
+        session.moved_to(start, self.now());
+        if chunk.at.is_some_and(|at| at != start) {
+            return Err(Error::OutOfOrder(session.status()));
+        }
+        let mut saved_at = start;
+        while let Some(bytes) = body.next().await {
+            let upload = work.upload.as_mut().ok_or(Error::UploadUnknown)?;
+            let bytes = bytes.map_err(|BodyCut| Error::BodyCut)?;
+            if let Err(error) = self.take(upload, start, chunk, bytes).await {
+                if error.ends_upload() {
+                    self.give_up(session, work).await;
+                }
+                return Err(error);
+            }
+            let offset = upload.offset();
+            session.moved_to(offset, self.now());
+            if offset - saved_at >= CHECKPOINT_EVERY {
+                saved_at = offset;
+                self.save(session, work).await?;
+            }
+        }
+        let received = session.offset() - start;
+        match chunk.length {
+            Some(declared) if declared != received => Err(Error::SizeMismatch { declared, received }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn take(&self, upload: &mut Upload, start: u64, chunk: Chunk, bytes: Bytes) -> Result<(), Error> {
+        let more = bytes.len() as u64;
+        let received = upload.offset() - start + more;
+        if let Some(declared) = chunk.length.filter(|&declared| received > declared) {
+            return Err(Error::SizeMismatch { declared, received });
+        }
+        if let Some(max) = self
+            .inner
+            .rules
+            .blob_bytes_max
+            .filter(|&max| upload.offset() + more > max)
+        {
+            return Err(Error::BlobTooLarge { max });
+        }
+        if !self.inner.store.has_room().await? {
+            return Err(Error::NoRoom);
+        }
+        Ok(upload.append(bytes).await?)
+    }
+
+    /// Drops a session whose bytes cannot be trusted or kept.
+    async fn give_up(&self, session: &Session, work: &mut Work) {
+        if let Some(upload) = work.upload.take() {
+            upload.discard().await;
+        }
+        if let Err(error) = self.end(session, work).await {
+            tracing::warn!(%error, upload = %session.id, "a failed upload's row could not be removed");
+        }
+    }
+
+    /// U4 to U9: the digest is proven, the bytes are durable, the row is committed.
+    async fn publish(&self, session: &Session, work: &mut Work, digest: Digest) -> Result<(), Error> {
+        work.saved().await;
+        let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
+        self.inner.sessions.remove(session.id);
+        let row = std::mem::take(&mut work.has_row).then_some(session.id);
+        let published = self.publish_bytes(upload, digest, session, row).await;
+        if let (Err(_), Some(id)) = (&published, row) {
+            // The bytes are gone with the failure, so the row must not promise them.
+            self.inner
+                .catalog
+                .write(move |tx| catalog::delete_upload(tx, id))
+                .await?;
+        }
+        published
+    }
+
+    async fn publish_bytes(
+        &self,
+        upload: Upload,
+        digest: Digest,
+        session: &Session,
+        row: Option<Uuid>,
+    ) -> Result<(), Error> {
+        let verified = upload.verify(&digest).await?;
+        let size = verified.size();
+        let (place, in_flight) = match verified.into_inline(self.inner.rules.inline_bytes_max).await? {
+            store::Inlined::Inline(bytes) => (Place::Inline(bytes), None),
+            store::Inlined::Large(verified) => {
+                let published = self.inner.store.publish(verified).await?;
+                (Place::File(published.location.to_string()), Some(published))
+            }
+        };
+        let blob = NewBlob {
+            repo: session.repository.clone(),
+            digest,
+            size,
+            place,
+            upload: row,
+            now: self.now(),
+            lease_ms: self.inner.rules.lease_ms,
+        };
+        let committed = self
+            .inner
+            .catalog
+            .write(move |tx| catalog::publish_blob(tx, &blob))
+            .await;
+        if let (Err(error), Some(published)) = (&committed, &in_flight)
+            && error.is_surely_not_committed()
+        {
+            let location = published.location.clone();
+            if let Err(error) = self.inner.store.remove(vec![location]).await {
+                tracing::warn!(%error, "bytes of a refused push could not be removed");
+            }
+        }
+        // Only now may the orphan scan look at the file: it has a row, or is one.
+        drop(in_flight);
+        committed?;
+        Ok(())
+    }
+
+    async fn may_open_another(&self, actor: Option<&str>) -> Result<(), Error> {
+        if !self.inner.store.has_room().await? {
+            return Err(Error::NoRoom);
+        }
+        let Some(max) = self.inner.rules.upload_sessions_max else {
+            return Ok(());
+        };
+        let mut open: std::collections::HashSet<Uuid> =
+            self.inner.sessions.of_actor(actor).into_iter().collect();
+        if (open.len() as u64) < max {
+            let actor = actor.map(str::to_owned);
+            let limit = usize::try_from(max).unwrap_or(usize::MAX);
+            let rows = move |tx: &mut catalog::Tx<'_>| catalog::uploads_of(tx, actor.as_deref(), limit);
+            open.extend(self.inner.catalog.read(rows).await?);
+        }
+        if (open.len() as u64) < max {
+            Ok(())
+        } else {
+            Err(Error::TooManyUploads { max })
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn status(&self) -> UploadStatus {
+        UploadStatus {
+            id: self.id,
+            offset: self.offset(),
+            created_at: self.created_at,
+        }
+    }
+}
+
+impl Error {
+    /// True where the session's bytes cannot be trusted or kept after it.
+    fn ends_upload(&self) -> bool {
+        matches!(self, Self::NoRoom | Self::Store(_) | Self::BlobTooLarge { .. })
+    }
+}

@@ -1,0 +1,97 @@
+//! One connection: HTTP/1.1 or cleartext HTTP/2 by prior knowledge, each request to where it belongs.
+//!
+//! Limits: a head of 64 KiB and 100 headers (431), a time for it, an idle time for everything. A request that panics
+//! gets a 500; the others on the connection go on.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto;
+use tower_service::Service;
+
+use crate::access_log::Line;
+use crate::body::Body;
+use crate::context::Context;
+use crate::origin::Peer;
+use crate::v2::{self, Told};
+
+/// Request line and headers together.
+const HEAD_BYTES_MAX: usize = (64 + 16) * 1024;
+/// A window in which a client may send ahead.
+const WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// How connections are spoken to.
+pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(context.options.head_time)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 * 1024)
+        .max_concurrent_streams(128)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .keep_alive_interval(context.options.head_time)
+        .keep_alive_timeout(context.options.head_time);
+    if context.options.h2c {
+        builder
+    } else {
+        builder.http1_only()
+    }
+}
+
+/// Answers one request, whatever it is.
+pub(crate) async fn answer(
+    context: Arc<Context>,
+    mut pages: axum::Router,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Body>, Infallible> {
+    let began = Instant::now();
+    let path = request.uri().path().to_owned();
+    let line = Line::new(
+        request.method(),
+        &path,
+        request.version(),
+        request.headers(),
+        peer,
+    );
+    let mut told = Told::default();
+    let answering = async {
+        match path.strip_prefix(context.origin.prefix.as_str()) {
+            Some(inner) if inner == "/v2" || inner.starts_with("/v2/") => {
+                v2::answer(&context, request, inner, peer, &mut told).await
+            }
+            _ => match pages.call(request).await {
+                Ok(response) => response.map(Body::Page),
+                Err(never) => match never {},
+            },
+        }
+    };
+    let response = AssertUnwindSafe(answering)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!(path, "a request ran into a fault of the server; please report it");
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        });
+    let bytes = http_body::Body::size_hint(response.body())
+        .exact()
+        .unwrap_or_default();
+    context
+        .access_log
+        .write(&line, &told, response.status(), bytes, began.elapsed());
+    Ok(response)
+}

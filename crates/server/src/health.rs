@@ -1,0 +1,96 @@
+//! Whether the registry is fit to serve: checks that run by themselves, and what they found last.
+//!
+//! Source: the `health` section and `/debug/health` of the CNCF registry.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use registry::Registry;
+
+use crate::body::Body;
+
+/// What failed, by check. Empty is healthy.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<BTreeMap<String, String>>);
+
+impl Health {
+    /// True if nothing failed.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.failures().is_empty()
+    }
+
+    /// What failed, by check.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<String, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, check: &str, failure: Option<String>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            Some(failure) => {
+                if failures.insert(check.to_owned(), failure.clone()).is_none() {
+                    tracing::error!(check, failure, "the registry is not fit to serve");
+                }
+            }
+            None => {
+                if failures.remove(check).is_some() {
+                    tracing::info!(check, "the registry is fit to serve again");
+                }
+            }
+        }
+    }
+
+    /// `health.file`: a file that is there takes the registry out of service. Runs for good.
+    pub async fn watch_file(self: Arc<Self>, file: PathBuf, every: Duration) {
+        let check = format!("file {}", file.display());
+        let mut tick = tokio::time::interval(every.max(Duration::from_millis(100)));
+        loop {
+            tick.tick().await;
+            let path = file.clone();
+            let there = tokio::task::spawn_blocking(move || path.exists())
+                .await
+                .unwrap_or(false);
+            self.set(&check, there.then(|| "the file exists".to_owned()));
+        }
+    }
+
+    /// `health.storagedriver`: after `threshold` failures in a row the registry is out of service. Runs for good.
+    pub async fn watch_storage(self: Arc<Self>, registry: Registry, every: Duration, threshold: u32) {
+        let mut tick = tokio::time::interval(every.max(Duration::from_millis(100)));
+        let mut failures = 0;
+        loop {
+            tick.tick().await;
+            match registry.ready().await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    if failures >= threshold {
+                        self.set("storage", Some(error.to_string()));
+                    }
+                }
+            }
+            if failures == 0 {
+                self.set("storage", None);
+            }
+        }
+    }
+}
+
+/// `GET /debug/health`: 200 `{}`, or 503 with what failed.
+#[must_use]
+pub fn debug_answer(health: &Health) -> Response<Body> {
+    let failures = health.failures();
+    let mut response = crate::v2::json(
+        serde_json::to_vec(&failures).unwrap_or_default(),
+        "application/json",
+    );
+    if !failures.is_empty() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}

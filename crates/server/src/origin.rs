@@ -1,0 +1,225 @@
+//! Where clients find us: how `Location` and `Link` are written.
+//!
+//! Path-only unless the operator says otherwise: that is right behind every proxy. Absolute ones follow
+//! `http.host`, else what a trusted proxy forwards, else the request's own host.
+//! Source: RFC 7239 (`Forwarded`); `http.host`, `http.relativeurls`, `http.prefix` of the CNCF registry.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+
+/// How links to us are made.
+pub struct Origin {
+    /// `http.host`: scheme and host, without a slash at the end.
+    pub host: Option<String>,
+    /// Absolute links even without `host` (`http.relativeurls: false`, written out).
+    pub absolute: bool,
+    /// `http.prefix` without the slash at its end: empty, or `/reg`.
+    pub prefix: String,
+    /// Whose forwarding headers are believed (`http.trusted_proxies`).
+    pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Whether an untrusted forwarding header was reported already.
+    pub reported: AtomicBool,
+}
+
+impl Default for Origin {
+    /// Path-only links, nobody trusted.
+    fn default() -> Self {
+        Self {
+            host: None,
+            absolute: false,
+            prefix: String::new(),
+            trusted: Box::new(|_| false),
+            reported: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Who sent a request, as the socket says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP.
+    Ip(IpAddr),
+    /// Over a unix socket: only what may open it can speak.
+    Local,
+}
+
+impl Origin {
+    /// A link to `path`, which starts with `/v2/`.
+    pub(crate) fn link(&self, request: &Parts, peer: Peer, path: &str) -> String {
+        let prefix = &self.prefix;
+        if let Some(host) = &self.host {
+            return format!("{host}{prefix}{path}");
+        }
+        match self.absolute.then(|| self.base(request, peer)).flatten() {
+            Some(base) => format!("{base}{prefix}{path}"),
+            None => self.path(path),
+        }
+    }
+
+    /// A path-only link, for `Link` headers.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
+    fn base(&self, request: &Parts, peer: Peer) -> Option<String> {
+        let forwarded = self.forwarded(&request.headers, peer);
+        let host = forwarded.1.or_else(|| own_host(request))?;
+        let scheme = forwarded.0.unwrap_or_else(|| "http".into());
+        Some(format!("{scheme}://{host}"))
+    }
+
+    /// Scheme and host that a trusted proxy reports.
+    fn forwarded(&self, headers: &HeaderMap, peer: Peer) -> (Option<String>, Option<String>) {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let rfc7239 = text("forwarded");
+        let (proto, host) = (text("x-forwarded-proto"), text("x-forwarded-host"));
+        if rfc7239.is_none() && proto.is_none() && host.is_none() {
+            return (None, None);
+        }
+        if !self.trusts(peer) {
+            if !self.reported.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    ?peer,
+                    "forwarding headers from a peer that is not trusted are ignored; if it is your proxy, add its address to http.trusted_proxies"
+                );
+            }
+            return (None, None);
+        }
+        let first = |list: &str| list.split(',').next().unwrap_or_default().trim().to_owned();
+        let pair = |key: &str| rfc7239.and_then(|list| parameter(&first(list), key));
+        (
+            pair("proto")
+                .or_else(|| proto.map(first))
+                .filter(|scheme| scheme == "http" || scheme == "https"),
+            pair("host")
+                .or_else(|| host.map(first))
+                .filter(|host| is_authority(host)),
+        )
+    }
+
+    fn trusts(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Local => true,
+            Peer::Ip(ip) => (self.trusted)(ip),
+        }
+    }
+}
+
+fn own_host(request: &Parts) -> Option<String> {
+    let authority = request.uri.authority().map(ToString::to_string);
+    let header = || {
+        request
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .map(str::to_owned)
+    };
+    authority.or_else(header).filter(|host| is_authority(host))
+}
+
+fn parameter(element: &str, key: &str) -> Option<String> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case(key)
+            .then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+/// Host and port only: nothing that would turn a link into another one.
+fn is_authority(host: &str) -> bool {
+    !host.is_empty()
+        && host.len() <= 255
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &[(&str, &str)]) -> Parts {
+        let mut request = http::Request::builder().uri("/v2/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn loopback() -> Box<dyn Fn(IpAddr) -> bool + Send + Sync> {
+        Box::new(|ip| ip.is_loopback())
+    }
+
+    const PROXY: Peer = Peer::Ip(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    #[test]
+    fn links_are_paths_unless_somebody_says_otherwise() {
+        let origin = Origin {
+            prefix: "/reg".into(),
+            ..Origin::default()
+        };
+        assert_eq!(
+            origin.link(&request(&[("host", "h:8443")]), PROXY, "/v2/x"),
+            "/reg/v2/x"
+        );
+        let origin = Origin {
+            host: Some("https://r.example.com:5000".into()),
+            ..Origin::default()
+        };
+        let headers = [("host", "h"), ("x-forwarded-proto", "http")];
+        assert_eq!(
+            origin.link(&request(&headers), PROXY, "/v2/x"),
+            "https://r.example.com:5000/v2/x"
+        );
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_nobody_else() {
+        let origin = Origin {
+            absolute: true,
+            trusted: loopback(),
+            ..Origin::default()
+        };
+        let headers = [
+            ("host", "in:5000"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.example, b"),
+        ];
+        assert_eq!(
+            origin.link(&request(&headers), PROXY, "/v2/x"),
+            "https://a.example/v2/x"
+        );
+        let stranger = Peer::Ip("192.0.2.1".parse().unwrap());
+        assert_eq!(
+            origin.link(&request(&headers), stranger, "/v2/x"),
+            "http://in:5000/v2/x"
+        );
+        let standard = [
+            ("host", "in"),
+            ("forwarded", "proto=https;host=\"c.example:8443\", for=x"),
+        ];
+        assert_eq!(
+            origin.link(&request(&standard), PROXY, "/v2/x"),
+            "https://c.example:8443/v2/x"
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_none_makes_no_link() {
+        let origin = Origin {
+            absolute: true,
+            trusted: loopback(),
+            ..Origin::default()
+        };
+        let headers = [("host", "ok:1"), ("x-forwarded-host", "evil/path?x")];
+        assert_eq!(
+            origin.link(&request(&headers), PROXY, "/v2/x"),
+            "http://ok:1/v2/x"
+        );
+        assert_eq!(origin.link(&request(&[]), PROXY, "/v2/x"), "/v2/x");
+    }
+}
