@@ -16,10 +16,19 @@ pub(crate) struct SmallDisk {
 
 impl SmallDisk {
     pub(crate) fn mount(bytes: u64) -> Self {
-        let folder = tempfile::Builder::new().prefix("landfall-disk-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("landfall-disk-")
+            .tempdir()
+            .unwrap();
         let size = format!("size={bytes},mode=0755");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "landfall-story"]).arg(folder.path()).status();
-        assert!(status.expect("mount runs").success(), "a tmpfs can be mounted (this story needs root)");
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "landfall-story"])
+            .arg(folder.path())
+            .status();
+        assert!(
+            status.expect("mount runs").success(),
+            "a tmpfs can be mounted (this story needs root)"
+        );
         Self { folder }
     }
 
@@ -36,7 +45,13 @@ impl SmallDisk {
     pub(crate) fn fill_but(&self, left: u64) -> PathBuf {
         let path = self.path().join("somebody-elses-file");
         let file = File::create(&path).unwrap();
-        fallocate(&file, FallocateFlags::empty(), 0, self.free().saturating_sub(left)).unwrap();
+        fallocate(
+            &file,
+            FallocateFlags::empty(),
+            0,
+            self.free().saturating_sub(left),
+        )
+        .unwrap();
         path
     }
 
@@ -50,7 +65,10 @@ impl Drop for SmallDisk {
         // Lazily: a server that a failed story left behind may still hold it.
         let status = Command::new("umount").arg("--lazy").arg(self.path()).status();
         if !std::thread::panicking() {
-            assert!(status.expect("umount runs").success(), "the tmpfs is unmounted again");
+            assert!(
+                status.expect("umount runs").success(),
+                "the tmpfs is unmounted again"
+            );
         }
     }
 }

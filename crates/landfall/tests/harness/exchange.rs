@@ -23,7 +23,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, authorization: None }
+        Self {
+            address,
+            authorization: None,
+        }
     }
 
     /// The same server, asked by somebody who has a password.
@@ -33,7 +36,10 @@ impl Client {
 
     /// The same server, asked with this `Authorization`.
     pub(crate) fn with_authorization(&self, value: &str) -> Self {
-        Self { address: self.address, authorization: Some(value.to_owned()) }
+        Self {
+            address: self.address,
+            authorization: Some(value.to_owned()),
+        }
     }
 
     pub(crate) fn connect(&self) -> Connection {
@@ -150,7 +156,11 @@ impl Request {
     /// The request as it goes over the wire.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        let named = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let named = |wanted: &str| {
+            self.headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
         if !named("Host") {
             write!(head, "Host: {}\r\n", self.address).unwrap();
         }
@@ -198,7 +208,11 @@ pub(crate) struct Response {
 impl Response {
     /// The value of a header that may come once at most.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| &**value);
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value);
         let first = values.next();
         assert!(values.next().is_none(), "{name} comes more than once:\n{self}");
         first
@@ -228,19 +242,29 @@ impl Response {
     /// An error document with this status and, in its first entry, this code.
     pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
-        assert_eq!(answer.codes().first().map(String::as_str), Some(code), "the answer was:\n{answer}");
+        assert_eq!(
+            answer.codes().first().map(String::as_str),
+            Some(code),
+            "the answer was:\n{answer}"
+        );
         answer
     }
 
     /// The codes of an error document.
     pub(crate) fn codes(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
+        errors
+            .iter()
+            .map(|error| error["code"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// The first message of an error document.
     pub(crate) fn message(&self) -> String {
-        self.json()["errors"][0]["message"].as_str().unwrap_or_default().to_owned()
+        self.json()["errors"][0]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -249,15 +273,27 @@ impl Response {
 
     /// A list of words in a JSON document, such as `tags`.
     pub(crate) fn words(&self, key: &str) -> Vec<String> {
-        let list = self.json()[key].as_array().cloned().unwrap_or_else(|| panic!("{key} is no list:\n{self}"));
-        list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+        let list = self.json()[key]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| panic!("{key} is no list:\n{self}"));
+        list.iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The target of `Link: <…>; rel="next"`, if there is one.
     pub(crate) fn next_page(&self) -> Option<String> {
         let link = self.header("Link")?;
-        let (target, rest) = link.strip_prefix('<').and_then(|link| link.split_once('>')).expect("Link: <target>");
-        assert_eq!(rest.trim_start_matches(';').trim(), "rel=\"next\"", "Link: {link}");
+        let (target, rest) = link
+            .strip_prefix('<')
+            .and_then(|link| link.split_once('>'))
+            .expect("Link: <target>");
+        assert_eq!(
+            rest.trim_start_matches(';').trim(),
+            "rel=\"next\"",
+            "Link: {link}"
+        );
         assert!(target.starts_with('/'), "Link targets are path-only: {link}");
         Some(target.to_owned())
     }

@@ -21,13 +21,21 @@ pub(crate) struct H2 {
 impl H2 {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(connection);
         Self { address, sender }
     }
 
     /// One exchange; others may run on the same connection meanwhile.
-    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Response {
         let uri = format!("http://{}{target}", self.address);
         let mut request = http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -37,10 +45,17 @@ impl H2 {
         let answer = self.sender.clone().send_request(request).await.unwrap();
         assert_eq!(answer.version(), http::Version::HTTP_2);
         let (head, body) = answer.into_parts();
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
         let headers = headers.collect();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
-        let response = Response { status: head.status.as_u16(), headers, body };
+        let response = Response {
+            status: head.status.as_u16(),
+            headers,
+            body,
+        };
         rules::hold(method, target, &response);
         response
     }

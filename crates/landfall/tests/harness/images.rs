@@ -35,7 +35,10 @@ fn hex(bytes: &[u8]) -> String {
 
 /// So many bytes without a pattern, always the same for the same seed.
 pub(crate) fn noise(seed: &str, size: usize) -> Vec<u8> {
-    let mut state = Sha256::digest(seed.as_bytes())[..8].iter().fold(1_u64, |sum, &byte| sum << 8 | u64::from(byte)) | 1;
+    let mut state = Sha256::digest(seed.as_bytes())[..8]
+        .iter()
+        .fold(1_u64, |sum, &byte| sum << 8 | u64::from(byte))
+        | 1;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
         state ^= state << 13;
@@ -61,7 +64,10 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     pub(crate) fn new(media_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { media_type: media_type.to_owned(), bytes: bytes.into() }
+        Self {
+            media_type: media_type.to_owned(),
+            bytes: bytes.into(),
+        }
     }
 
     pub(crate) fn of(media_type: &str, document: &Value) -> Self {
@@ -106,8 +112,13 @@ impl Image {
     /// An OCI image without layers.
     pub(crate) fn bare(seed: &str) -> Self {
         let config = json!({"os": "linux", "architecture": "amd64", "author": seed, "rootfs": {"type": "layers", "diff_ids": []}});
-        let document = json!({"schemaVersion": 2, "mediaType": types::OCI_MANIFEST, "config": null, "layers": []});
-        Self { document, blobs: Vec::new() }.config(types::OCI_CONFIG, config.to_string().into_bytes())
+        let document =
+            json!({"schemaVersion": 2, "mediaType": types::OCI_MANIFEST, "config": null, "layers": []});
+        Self {
+            document,
+            blobs: Vec::new(),
+        }
+        .config(types::OCI_CONFIG, config.to_string().into_bytes())
     }
 
     /// A Docker image, schema 2, with one small layer.
@@ -121,12 +132,17 @@ impl Image {
     /// An artifact about a subject, with the empty config and one small blob.
     pub(crate) fn artifact(seed: &str, artifact_type: &str, subject: &Value) -> Self {
         let image = Self::new(seed).config(types::OCI_EMPTY, b"{}".to_vec());
-        image.set("artifactType", artifact_type).set("subject", subject.clone())
+        image
+            .set("artifactType", artifact_type)
+            .set("subject", subject.clone())
     }
 
     pub(crate) fn layer(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        self.document["layers"].as_array_mut().unwrap().push(descriptor(types::OCI_LAYER, &bytes));
+        self.document["layers"]
+            .as_array_mut()
+            .unwrap()
+            .push(descriptor(types::OCI_LAYER, &bytes));
         self.blobs.push(bytes);
         self
     }

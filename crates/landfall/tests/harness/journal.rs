@@ -28,7 +28,12 @@ impl Journal {
             let mut reader = BufReader::new(pipe);
             let mut line = Vec::new();
             while let Ok(1..) = reader.read_until(b'\n', &mut line) {
-                shared.0.lock().unwrap().text.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+                shared
+                    .0
+                    .lock()
+                    .unwrap()
+                    .text
+                    .push(String::from_utf8_lossy(&line).trim_end().to_owned());
                 shared.1.notify_all();
                 line.clear();
             }
@@ -51,14 +56,23 @@ impl Journal {
                 return None;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for {what} in the log:\n{}", lines.text.join("\n"));
+            assert!(
+                !left.is_zero(),
+                "waited in vain for {what} in the log:\n{}",
+                lines.text.join("\n")
+            );
             lines = self.0.1.wait_timeout(lines, left).unwrap().0;
         }
     }
 
     /// Waits for a line that holds all of `words`.
     pub(crate) fn expect_line(&self, words: &[&str]) -> String {
-        let pick = |line: &str| words.iter().all(|word| line.contains(word)).then(|| line.to_owned());
+        let pick = |line: &str| {
+            words
+                .iter()
+                .all(|word| line.contains(word))
+                .then(|| line.to_owned())
+        };
         self.wait_for(&format!("a line with {words:?}"), pick)
             .unwrap_or_else(|| panic!("no line with {words:?} in the log:\n{self}"))
     }
@@ -66,12 +80,19 @@ impl Journal {
     /// Nothing that was logged is a warning, an error or a panic.
     pub(crate) fn expect_clean(&self) {
         let bad: Vec<String> = self.complaints();
-        assert!(bad.is_empty(), "the log should be clean, but has:\n{}", bad.join("\n"));
+        assert!(
+            bad.is_empty(),
+            "the log should be clean, but has:\n{}",
+            bad.join("\n")
+        );
     }
 
     /// The lines that are warnings, errors or panics.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        self.lines().into_iter().filter(|line| is_complaint(line)).collect()
+        self.lines()
+            .into_iter()
+            .filter(|line| is_complaint(line))
+            .collect()
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -91,7 +112,14 @@ impl std::fmt::Display for Journal {
 
 fn is_complaint(line: &str) -> bool {
     const MARKS: [&str; 8] = [
-        " WARN ", " ERROR ", "level=warn", "level=error", "\"level\":\"warn", "\"level\":\"error", "\"level\":\"WARN", "\"level\":\"ERROR",
+        " WARN ",
+        " ERROR ",
+        "level=warn",
+        "level=error",
+        "\"level\":\"warn",
+        "\"level\":\"error",
+        "\"level\":\"WARN",
+        "\"level\":\"ERROR",
     ];
     let padded = format!(" {line} ");
     MARKS.iter().any(|mark| padded.contains(mark)) || line.contains("panicked at")

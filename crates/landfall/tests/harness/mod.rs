@@ -1,6 +1,6 @@
 //! The harness of the stories: a real server as a child process, and clients that show exactly what went over the wire.
 //!
-//! Shape: [`Landfall`] is a running server (it is also an anonymous [`Client`]); [`Request`] and [`Response`] are one exchange;
+//! Shape: [`Landfall`] is a running server (it is also an anonymous [`Client`]); [`exchange::Request`] and [`Response`] are one exchange;
 //! [`Connection`] is a socket for those stories that are about sockets; [`Image`] and [`Manifest`] are things to push.
 //! Every answer under `/v2/` is held against the rules that hold for all answers (`rules.rs`), whatever the story is about.
 //! Fails: by panicking, with the request, the whole answer and the server's log.
@@ -16,10 +16,10 @@ pub(crate) mod rules;
 pub(crate) mod server;
 pub(crate) mod wire;
 
-pub(crate) use exchange::{Client, Request, Response};
+pub(crate) use exchange::{Client, Response};
 pub(crate) use images::{Image, Manifest, descriptor, digest_of, index, noise, sha512_of, types};
-pub(crate) use push::{EMPTY_SHA256, path_of};
-pub(crate) use server::{Builder, Landfall};
+pub(crate) use push::EMPTY_SHA256;
+pub(crate) use server::Landfall;
 pub(crate) use wire::Connection;
 
 use std::time::{Duration, Instant};

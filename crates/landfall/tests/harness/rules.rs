@@ -33,9 +33,19 @@ pub(crate) fn hold(method: &str, target: &str, answer: &Response) {
         return;
     }
     let story = format!("{method} {target} ->\n{answer}");
-    assert_eq!(answer.header("Docker-Distribution-Api-Version"), Some("registry/2.0"), "on every answer: {story}");
-    assert!(answer.header("Content-Encoding").is_none(), "never compressed: {story}");
-    assert!(answer.header("Set-Cookie").is_none(), "no cookies on /v2: {story}");
+    assert_eq!(
+        answer.header("Docker-Distribution-Api-Version"),
+        Some("registry/2.0"),
+        "on every answer: {story}"
+    );
+    assert!(
+        answer.header("Content-Encoding").is_none(),
+        "never compressed: {story}"
+    );
+    assert!(
+        answer.header("Set-Cookie").is_none(),
+        "no cookies on /v2: {story}"
+    );
     assert!(answer.header("Date").is_some(), "always a Date: {story}");
     if let Some(kind) = answer.header("Content-Type")
         && !kind.starts_with("multipart/byteranges")
@@ -47,23 +57,42 @@ pub(crate) fn hold(method: &str, target: &str, answer: &Response) {
         && answer.status != 204
     {
         let length = answer.body.len().to_string();
-        assert_eq!(answer.header("Content-Length"), Some(&*length), "every body has its length: {story}");
+        assert_eq!(
+            answer.header("Content-Length"),
+            Some(&*length),
+            "every body has its length: {story}"
+        );
     }
     if answer.status >= 400 && method != "HEAD" {
         error_document(answer, &story);
     }
     match answer.status {
-        401 => assert!(answer.header("WWW-Authenticate").is_some(), "401 has a challenge: {story}"),
-        405 => assert!(answer.header("Allow").is_some(), "405 says what is allowed: {story}"),
-        429 | 503 => assert!(answer.header("Retry-After").is_some(), "says when to come back: {story}"),
+        401 => assert!(
+            answer.header("WWW-Authenticate").is_some(),
+            "401 has a challenge: {story}"
+        ),
+        405 => assert!(
+            answer.header("Allow").is_some(),
+            "405 says what is allowed: {story}"
+        ),
+        429 | 503 => assert!(
+            answer.header("Retry-After").is_some(),
+            "says when to come back: {story}"
+        ),
         _ => {}
     }
 }
 
 fn error_document(answer: &Response, story: &str) {
-    assert_eq!(answer.header("Content-Type"), Some("application/json"), "errors are JSON: {story}");
+    assert_eq!(
+        answer.header("Content-Type"),
+        Some("application/json"),
+        "errors are JSON: {story}"
+    );
     let document = answer.json();
-    let errors = document["errors"].as_array().unwrap_or_else(|| panic!("no list of errors: {story}"));
+    let errors = document["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no list of errors: {story}"));
     assert!(!errors.is_empty(), "an empty list of errors: {story}");
     for error in errors {
         let code = error["code"].as_str().unwrap_or_default();

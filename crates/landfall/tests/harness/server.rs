@@ -90,17 +90,27 @@ impl Builder {
             let status = process.wait();
             panic!("the server did not start ({status}):\n{}", process.log);
         };
-        Landfall { client: Client::new(address), builder: self.clone(), process }
+        Landfall {
+            client: Client::new(address),
+            builder: self.clone(),
+            process,
+        }
     }
 
     /// Starts a server that must refuse to run, and answers how it ended and all that it said.
     pub(crate) fn start_refused(&self) -> Refusal {
         let mut process = self.spawn();
         if let Some(address) = process.log.wait_for("the refusal", address_in) {
-            panic!("the server should have refused to start, but listens on {address}:\n{}", process.log);
+            panic!(
+                "the server should have refused to start, but listens on {address}:\n{}",
+                process.log
+            );
         }
         let status = process.wait();
-        Refusal { code: status.code(), text: process.log.to_string() }
+        Refusal {
+            code: status.code(),
+            text: process.log.to_string(),
+        }
     }
 
     /// Runs another command than `serve` with the same environment, to its end.
@@ -115,8 +125,14 @@ impl Builder {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.home.path()).env("RUST_BACKTRACE", "1");
-        command.current_dir(self.home.path()).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.home.path())
+            .env("RUST_BACKTRACE", "1");
+        command
+            .current_dir(self.home.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
     }
@@ -127,16 +143,26 @@ impl Builder {
         if let Some(listen) = &self.listen {
             command.args(["--listen", listen]);
         }
-        let in_env = self.env.iter().any(|(name, _)| name == "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY");
+        let in_env = self
+            .env
+            .iter()
+            .any(|(name, _)| name == "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY");
         if self.pass_data && !in_env {
             command.arg("--data").arg(&self.data);
         }
-        command.args(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&self.args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("landfall starts");
         let log = Journal::default();
         let out = log.drain(child.stdout.take().unwrap());
         let err = log.drain(child.stderr.take().unwrap());
-        Process { child, log, drains: vec![out, err] }
+        Process {
+            child,
+            log,
+            drains: vec![out, err],
+        }
     }
 }
 
@@ -150,14 +176,23 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// It ended because the configuration is invalid, and its message holds all of `words`.
     pub(crate) fn expect_invalid_configuration(&self, words: &[&str]) {
-        assert_eq!(self.code, Some(3), "exit code of a server with an invalid configuration:\n{}", self.text);
+        assert_eq!(
+            self.code,
+            Some(3),
+            "exit code of a server with an invalid configuration:\n{}",
+            self.text
+        );
         self.expect_words(words);
     }
 
     pub(crate) fn expect_words(&self, words: &[&str]) {
         let text = self.text.to_lowercase();
         for word in words {
-            assert!(text.contains(&word.to_lowercase()), "the refusal should speak of {word:?}:\n{}", self.text);
+            assert!(
+                text.contains(&word.to_lowercase()),
+                "the refusal should speak of {word:?}:\n{}",
+                self.text
+            );
         }
     }
 }
@@ -192,10 +227,20 @@ impl Landfall {
     }
 
     pub(crate) fn builder() -> Builder {
-        let home = tempfile::Builder::new().prefix("landfall-story-").tempdir().unwrap();
+        let home = tempfile::Builder::new()
+            .prefix("landfall-story-")
+            .tempdir()
+            .unwrap();
         let data = home.path().join("data");
         let listen = Some("127.0.0.1:0".to_owned());
-        Builder { home: Arc::new(home), data, pass_data: true, listen, env: Vec::new(), args: Vec::new() }
+        Builder {
+            home: Arc::new(home),
+            data,
+            pass_data: true,
+            listen,
+            env: Vec::new(),
+            args: Vec::new(),
+        }
     }
 
     pub(crate) fn log(&self) -> &Journal {
@@ -225,7 +270,11 @@ impl Landfall {
     /// Waits until the process has ended, as a drained server does.
     pub(crate) fn expect_drained(&mut self) {
         let status = self.process.wait();
-        assert!(status.success(), "a drained server exits with 0, not {status}:\n{}", self.process.log);
+        assert!(
+            status.success(),
+            "a drained server exits with 0, not {status}:\n{}",
+            self.process.log
+        );
     }
 
     /// SIGKILL, as the kernel's memory killer or a power cut of the process would.
@@ -249,7 +298,10 @@ impl Landfall {
     pub(crate) fn blob_files(&self, digest: &str) -> Vec<PathBuf> {
         let (_, hex) = digest.split_once(':').unwrap();
         let names = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(hex);
-        files_below(&self.builder.data.join("landfall/blobs")).into_iter().filter(names).collect()
+        files_below(&self.builder.data.join("landfall/blobs"))
+            .into_iter()
+            .filter(names)
+            .collect()
     }
 }
 
@@ -281,7 +333,11 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("--- log of the server\n{}\n---", self.log);
         } else {
-            assert!(!self.log.contains("panicked at"), "the server panicked:\n{}", self.log);
+            assert!(
+                !self.log.contains("panicked at"),
+                "the server panicked:\n{}",
+                self.log
+            );
         }
     }
 }
@@ -289,7 +345,9 @@ impl Drop for Process {
 /// `listening on 127.0.0.1:41234`, wherever it stands in the line.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on ")?;
-    let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || "[]:.".contains(c))).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !(c.is_ascii_hexdigit() || "[]:.".contains(c)))
+        .unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("connect to {address}: {error}"));
+        let stream =
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("connect to {address}: {error}"));
         Self::over(stream)
     }
 
@@ -24,12 +25,17 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.stream.get_ref().write_all(bytes.as_ref()).expect("the server takes what is sent");
+        self.stream
+            .get_ref()
+            .write_all(bytes.as_ref())
+            .expect("the server takes what is sent");
         self
     }
 
@@ -45,17 +51,14 @@ impl Connection {
 
     /// The next final answer to a request that is not HEAD; 1xx answers are passed over.
     pub(crate) fn answer(&mut self) -> Response {
-        self.read_final(false).unwrap_or_else(|error| panic!("no whole answer: {error}"))
-    }
-
-    /// The next final answer to a HEAD.
-    pub(crate) fn answer_to_head(&mut self) -> Response {
-        self.read_final(true).unwrap_or_else(|error| panic!("no whole answer: {error}"))
+        self.read_final(false)
+            .unwrap_or_else(|error| panic!("no whole answer: {error}"))
     }
 
     /// The next answer, be it interim (1xx) or final.
     pub(crate) fn answer_or_interim(&mut self) -> Response {
-        self.read_one(false).unwrap_or_else(|error| panic!("no whole answer: {error}"))
+        self.read_one(false)
+            .unwrap_or_else(|error| panic!("no whole answer: {error}"))
     }
 
     /// The next final answer, or how the connection ended without one.
@@ -65,7 +68,8 @@ impl Connection {
 
     /// The head of the next answer; its body stays on the wire.
     pub(crate) fn answer_head_only(&mut self) -> Response {
-        self.read_head().unwrap_or_else(|error| panic!("no head of an answer: {error}"))
+        self.read_head()
+            .unwrap_or_else(|error| panic!("no head of an answer: {error}"))
     }
 
     /// Reads so many bytes of a body.
@@ -104,13 +108,24 @@ impl Connection {
         if head || response.status < 200 || response.status == 204 || response.status == 304 {
             return Ok(response);
         }
-        if response.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        if response
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+        {
             self.read_chunks(&mut response.body)?;
         } else if let Some(length) = response.header("content-length") {
-            let length: u64 = length.parse().map_err(|_| malformed(format!("Content-Length: {length}")))?;
-            let read = self.stream.by_ref().take(length).read_to_end(&mut response.body)?;
+            let length: u64 = length
+                .parse()
+                .map_err(|_| malformed(format!("Content-Length: {length}")))?;
+            let read = self
+                .stream
+                .by_ref()
+                .take(length)
+                .read_to_end(&mut response.body)?;
             if read as u64 != length {
-                return Err(malformed(format!("body of {read} bytes, Content-Length {length}")));
+                return Err(malformed(format!(
+                    "body of {read} bytes, Content-Length {length}"
+                )));
             }
         } else {
             self.stream.read_to_end(&mut response.body)?;
@@ -124,14 +139,22 @@ impl Connection {
         let (Some("HTTP/1.1" | "HTTP/1.0"), Some(status)) = (words.next(), words.next()) else {
             return Err(malformed(format!("status line {status_line:?}")));
         };
-        let status = status.parse().map_err(|_| malformed(format!("status line {status_line:?}")))?;
+        let status = status
+            .parse()
+            .map_err(|_| malformed(format!("status line {status_line:?}")))?;
         let mut headers = Vec::new();
         loop {
             let line = self.read_line()?;
             if line.is_empty() {
-                return Ok(Response { status, headers, body: Vec::new() });
+                return Ok(Response {
+                    status,
+                    headers,
+                    body: Vec::new(),
+                });
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| malformed(format!("header {line:?}")))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| malformed(format!("header {line:?}")))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
@@ -140,7 +163,8 @@ impl Connection {
         loop {
             let line = self.read_line()?;
             let digits = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(digits, 16).map_err(|_| malformed(format!("chunk size {line:?}")))?;
+            let size =
+                u64::from_str_radix(digits, 16).map_err(|_| malformed(format!("chunk size {line:?}")))?;
             self.stream.by_ref().take(size).read_to_end(body)?;
             let end = self.read_line()?;
             match (size, end.as_str()) {
@@ -155,9 +179,13 @@ impl Connection {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
         if line.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the server closed the connection",
+            ));
         }
-        let text = String::from_utf8(line).map_err(|_| malformed("a header line that is not UTF-8".to_owned()))?;
+        let text =
+            String::from_utf8(line).map_err(|_| malformed("a header line that is not UTF-8".to_owned()))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 }

@@ -42,7 +42,13 @@ fn many_sessions_finishing_the_same_digest_all_succeed() {
     for size in [300, 300_000] {
         let bytes = noise("same digest", size);
         let locations: Vec<String> = (0..8).map(|_| landfall.begin_upload_with(REPO, &bytes)).collect();
-        let statuses = at_once(8, |n| landfall.put(&locations[n]).query("digest", &digest_of(&bytes)).send().status);
+        let statuses = at_once(8, |n| {
+            landfall
+                .put(&locations[n])
+                .query("digest", &digest_of(&bytes))
+                .send()
+                .status
+        });
         assert_eq!(statuses, [201; 8]);
         landfall.expect_blob(REPO, &bytes);
     }
@@ -55,17 +61,38 @@ fn parallel_patches_never_interleave() {
     let location = landfall.begin_upload(REPO);
     let bare = location.split('?').next().unwrap();
     let piece = |n: usize| noise(&format!("piece {n}"), 60_000 + n * 1000);
-    let answers = at_once(20, |n| landfall.patch(bare).chunked_body(piece(n).chunks(5_000).map(<[u8]>::to_vec)).send());
-    let mut accepted: Vec<(usize, usize)> = answers.iter().enumerate().filter_map(|(n, answer)| Some((end_of(answer)?, n))).collect();
+    let answers = at_once(20, |n| {
+        landfall
+            .patch(bare)
+            .chunked_body(piece(n).chunks(5_000).map(<[u8]>::to_vec))
+            .send()
+    });
+    let mut accepted: Vec<(usize, usize)> = answers
+        .iter()
+        .enumerate()
+        .filter_map(|(n, answer)| Some((end_of(answer)?, n)))
+        .collect();
     accepted.sort_unstable();
     assert!(!accepted.is_empty());
     let mut whole = Vec::new();
     for (end, n) in accepted {
         whole.extend_from_slice(&piece(n));
-        assert_eq!(whole.len(), end, "each accepted piece lies behind the ones before");
+        assert_eq!(
+            whole.len(),
+            end,
+            "each accepted piece lies behind the ones before"
+        );
     }
-    let status = landfall.get(bare).send().expect(204).with_header("Range", &format!("0-{}", whole.len() - 1));
-    landfall.put(&status.location()).query("digest", &digest_of(&whole)).send().expect(201);
+    let status = landfall
+        .get(bare)
+        .send()
+        .expect(204)
+        .with_header("Range", &format!("0-{}", whole.len() - 1));
+    landfall
+        .put(&status.location())
+        .query("digest", &digest_of(&whole))
+        .send()
+        .expect(201);
     landfall.expect_blob(REPO, &whole);
 }
 
@@ -83,12 +110,26 @@ fn of_parallel_patches_for_the_same_place_one_is_taken() {
     let landfall = Landfall::start();
     let location = landfall.begin_upload(REPO);
     let piece = |n: usize| noise(&format!("claim {n}"), 50_000);
-    let statuses = at_once(20, |n| landfall.patch(&location).header("Content-Range", "0-49999").body(piece(n)).send().status);
+    let statuses = at_once(20, |n| {
+        landfall
+            .patch(&location)
+            .header("Content-Range", "0-49999")
+            .body(piece(n))
+            .send()
+            .status
+    });
     let winners: Vec<usize> = (0..20).filter(|&n| statuses[n] == 202).collect();
     assert_eq!(winners.len(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [202, 416].contains(status)), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [202, 416].contains(status)),
+        "{statuses:?}"
+    );
     let bare = location.split('?').next().unwrap();
-    landfall.put(bare).query("digest", &digest_of(piece(winners[0]))).send().expect(201);
+    landfall
+        .put(bare)
+        .query("digest", &digest_of(piece(winners[0])))
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -96,9 +137,18 @@ fn of_parallel_finishes_of_one_session_one_is_created() {
     let landfall = Landfall::start();
     let bytes = noise("finish once", 200_000);
     let location = landfall.begin_upload_with(REPO, &bytes);
-    let statuses = at_once(8, |_| landfall.put(&location).query("digest", &digest_of(&bytes)).send().status);
+    let statuses = at_once(8, |_| {
+        landfall
+            .put(&location)
+            .query("digest", &digest_of(&bytes))
+            .send()
+            .status
+    });
     assert!(statuses.contains(&201), "{statuses:?}");
-    assert!(statuses.iter().all(|status| [201, 404, 416].contains(status)), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [201, 404, 416].contains(status)),
+        "{statuses:?}"
+    );
     landfall.expect_blob(REPO, &bytes);
 }
 
@@ -108,7 +158,13 @@ fn cancelling_while_writing_leaves_nothing() {
     for round in 0..10 {
         let location = landfall.begin_upload(REPO);
         let statuses = at_once(2, |n| match n {
-            0 => landfall.patch(&location).body(noise(&format!("cancel {round}"), 300_000)).send().status,
+            0 => {
+                landfall
+                    .patch(&location)
+                    .body(noise(&format!("cancel {round}"), 300_000))
+                    .send()
+                    .status
+            }
             _ => landfall.delete(&location).send().status,
         });
         assert!([202, 404, 416].contains(&statuses[0]), "{statuses:?}");
@@ -136,7 +192,10 @@ fn a_tag_that_moves_is_never_missing_and_always_whole() {
             while !done.load(Ordering::Relaxed) || pulls < 5 {
                 let target = format!("/v2/{REPO}/manifests/latest");
                 let answer = landfall.get(&target).send_on(&mut connection).expect(200);
-                assert_eq!(answer.header("Docker-Content-Digest"), Some(&*digest_of(&answer.body)));
+                assert_eq!(
+                    answer.header("Docker-Content-Digest"),
+                    Some(&*digest_of(&answer.body))
+                );
                 landfall.head(&target).send_on(&mut connection).expect(200);
                 pulls += 1;
             }
@@ -145,7 +204,9 @@ fn a_tag_that_moves_is_never_missing_and_always_whole() {
             scope.spawn(pull);
         }
         for round in 0..40 {
-            landfall.put_manifest(REPO, "latest", &images[round % 4].manifest()).expect(201);
+            landfall
+                .put_manifest(REPO, "latest", &images[round % 4].manifest())
+                .expect(201);
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -156,7 +217,10 @@ fn a_tag_that_moves_is_never_missing_and_always_whole() {
 fn two_pushes_to_one_tag_leave_one_of_them_and_both_digests() {
     let landfall = Landfall::start();
     for round in 0..10 {
-        let images = [Image::new(&format!("left {round}")), Image::new(&format!("right {round}"))];
+        let images = [
+            Image::new(&format!("left {round}")),
+            Image::new(&format!("right {round}")),
+        ];
         at_once(2, |n| landfall.push(REPO, "latest", &images[n]));
         let tagged = landfall.get_manifest(REPO, "latest").expect(200).body;
         assert!(images.iter().any(|image| image.manifest().bytes == tagged));
@@ -182,7 +246,9 @@ fn whole_images_pushed_together_are_all_whole() {
             landfall.expect_image(&format!("team/{}", n % 3), &format!("t{n}-{m}"), &image(n, m));
         }
     }
-    wait_until("one copy of the shared layer is on disk", || landfall.blob_files(&digest_of(&shared)).len() == 1);
+    wait_until("one copy of the shared layer is on disk", || {
+        landfall.blob_files(&digest_of(&shared)).len() == 1
+    });
     landfall.log().expect_clean();
 }
 
@@ -201,7 +267,11 @@ fn pushing_and_deleting_the_same_blob_ends_in_one_of_the_two() {
             }
         });
         let answer = landfall.get_blob(REPO, &digest);
-        assert!(answer.status == 404 || (answer.status == 200 && answer.body == bytes), "{}", answer.status);
+        assert!(
+            answer.status == 404 || (answer.status == 200 && answer.body == bytes),
+            "{}",
+            answer.status
+        );
     }
     landfall.push_blob(REPO, &bytes);
     landfall.expect_blob(REPO, &bytes);

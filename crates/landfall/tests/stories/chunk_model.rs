@@ -31,7 +31,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     // Around the size that is kept in the catalog, a page, and the pieces that sockets deliver.
-    let size = prop_oneof![1..40_usize, 4090..4100_usize, 16_380..16_390_usize, 60_000..70_000_usize];
+    let size = prop_oneof![
+        1..40_usize,
+        4090..4100_usize,
+        16_380..16_390_usize,
+        60_000..70_000_usize
+    ];
     let off = prop_oneof![-70_000..0_i64, 1..70_000_i64];
     prop_oneof![
         4 => (size.clone(), any::<bool>()).prop_map(|(size, chunked)| Step::Append { size, chunked }),
@@ -79,7 +84,10 @@ impl Session<'_> {
     }
 
     fn content_range(&self, off: i64, size: usize) -> Option<String> {
-        let first = i64::try_from(self.bytes.len()).unwrap().checked_add(off).filter(|first| *first >= 0)?;
+        let first = i64::try_from(self.bytes.len())
+            .unwrap()
+            .checked_add(off)
+            .filter(|first| *first >= 0)?;
         Some(format!("{first}-{}", first + i64::try_from(size).unwrap() - 1))
     }
 
@@ -88,25 +96,42 @@ impl Session<'_> {
             Step::Append { size, chunked } => {
                 let sent = fresh(size);
                 let request = self.landfall.patch(&self.location);
-                let request = if chunked { request.chunked_body(pieces(&sent)) } else { request.body(sent.clone()) };
+                let request = if chunked {
+                    request.chunked_body(pieces(&sent))
+                } else {
+                    request.body(sent.clone())
+                };
                 self.expect_progress(request.send(), &sent);
             }
             Step::InOrder { size, chunked } => {
                 let sent = fresh(size);
                 let range = self.content_range(0, size).unwrap();
-                let request = self.landfall.patch(&self.location).header("Content-Range", &range);
-                let request = if chunked { request.chunked_body(pieces(&sent)) } else { request.body(sent.clone()) };
+                let request = self
+                    .landfall
+                    .patch(&self.location)
+                    .header("Content-Range", &range);
+                let request = if chunked {
+                    request.chunked_body(pieces(&sent))
+                } else {
+                    request.body(sent.clone())
+                };
                 self.expect_progress(request.send(), &sent);
             }
             Step::OutOfOrder { off, size } => {
                 if let Some(range) = self.content_range(off, size) {
-                    let request = self.landfall.patch(&self.location).header("Content-Range", &range);
+                    let request = self
+                        .landfall
+                        .patch(&self.location)
+                        .header("Content-Range", &range);
                     self.expect_refused(request.body(fresh(size)).send(), 416);
                 }
             }
             Step::WrongLength { size, off } => {
                 let range = self.content_range(0, size).unwrap();
-                let request = self.landfall.patch(&self.location).header("Content-Range", &range);
+                let request = self
+                    .landfall
+                    .patch(&self.location)
+                    .header("Content-Range", &range);
                 self.expect_refused(request.body(fresh(size + off)).send(), 400);
             }
             Step::Stale { size } => {
@@ -117,7 +142,10 @@ impl Session<'_> {
             }
             Step::FinishOutOfOrder { off, size } => {
                 if let Some(range) = self.content_range(off, size) {
-                    let request = self.landfall.put(&self.location).query("digest", &digest_of("any"));
+                    let request = self
+                        .landfall
+                        .put(&self.location)
+                        .query("digest", &digest_of("any"));
                     let answer = request.header("Content-Range", &range).body(fresh(size)).send();
                     self.expect_refused(answer, 416);
                 }
@@ -133,12 +161,19 @@ impl Session<'_> {
     fn finish(mut self, how: &Finish, last: Vec<u8>) -> (String, Vec<u8>) {
         let range = self.content_range(0, how.size);
         self.bytes.extend_from_slice(&last);
-        let digest = if how.sha512 { sha512_of(&self.bytes) } else { digest_of(&self.bytes) };
+        let digest = if how.sha512 {
+            sha512_of(&self.bytes)
+        } else {
+            digest_of(&self.bytes)
+        };
         let mut put = self.landfall.put(&self.location).query("digest", &digest);
         if how.ranged && how.size > 0 {
             put = put.header("Content-Range", &range.unwrap());
         }
-        put.body(last).send().expect(201).with_header("Docker-Content-Digest", &digest);
+        put.body(last)
+            .send()
+            .expect(201)
+            .with_header("Docker-Content-Digest", &digest);
         self.landfall.get(&self.location).send().expect(404);
         (digest, self.bytes)
     }

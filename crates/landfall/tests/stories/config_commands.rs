@@ -25,7 +25,8 @@ fn config_check_says_yes_or_shows_the_mistake() {
     for (file, fine) in [(good, true), (bad, false)] {
         let output = builder.run(&["config", "check", file, "--json"]);
         assert_eq!(output.code == Some(0), fine, "{output:?}");
-        let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let report: serde_json::Value =
+            serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         assert!(report.is_object(), "{report}");
     }
 }
@@ -41,14 +42,28 @@ fn config_explain_tells_value_default_and_origin() {
         output.stdout
     };
     let delete = explain("storage.delete.enabled");
-    assert!(delete.contains("false") && delete.contains("REGISTRY_STORAGE_DELETE_ENABLED"), "{delete}");
+    assert!(
+        delete.contains("false") && delete.contains("REGISTRY_STORAGE_DELETE_ENABLED"),
+        "{delete}"
+    );
     let prefix = explain("http.prefix");
-    assert!(prefix.contains("/reg/") && prefix.contains("landfall.yml"), "{prefix}");
+    assert!(
+        prefix.contains("/reg/") && prefix.contains("landfall.yml"),
+        "{prefix}"
+    );
     let all = builder.run(&["config", "explain"]).stdout;
-    for key in ["http.addr", "storage.filesystem.rootdirectory", "auth.htpasswd.path", "limits.manifest"] {
+    for key in [
+        "http.addr",
+        "storage.filesystem.rootdirectory",
+        "auth.htpasswd.path",
+        "limits.manifest",
+    ] {
         assert!(all.contains(key), "{key} in:\n{all}");
     }
-    for args in [vec!["config", "explain", "--json"], vec!["config", "explain", "http.addr", "--json"]] {
+    for args in [
+        vec!["config", "explain", "--json"],
+        vec!["config", "explain", "http.addr", "--json"],
+    ] {
         let output = builder.run(&args);
         let parsed: Result<serde_json::Value, _> = serde_json::from_str(&output.stdout);
         assert!(output.code == Some(0) && parsed.is_ok(), "{output:?}");
@@ -61,7 +76,12 @@ fn config_explain_tells_value_default_and_origin() {
 fn secrets_are_never_shown() {
     let builder = Landfall::builder().env("REGISTRY_HTTP_SECRET", "hushhushhush");
     let path = builder.file("with-secret.yml", "http: {secret: alsohushhush}\n");
-    for args in [vec!["config", "explain"], vec!["config", "explain", "http.secret"], vec!["config", "explain", "--json"], vec!["config", "check", path.to_str().unwrap()]] {
+    for args in [
+        vec!["config", "explain"],
+        vec!["config", "explain", "http.secret"],
+        vec!["config", "explain", "--json"],
+        vec!["config", "check", path.to_str().unwrap()],
+    ] {
         let output = builder.run(&args);
         assert_eq!(output.code, Some(0), "{output:?}");
         assert!(!(output.stdout + &output.stderr).contains("hushhush"), "{args:?}");
@@ -73,13 +93,22 @@ fn secrets_are_never_shown() {
 #[test]
 fn wrong_usage_ends_with_two() {
     let builder = Landfall::builder();
-    for args in [vec!["--nonsense"], vec!["nonsense"], vec!["serve", "--nonsense"], vec!["config"], vec!["config", "nonsense"]] {
+    for args in [
+        vec!["--nonsense"],
+        vec!["nonsense"],
+        vec!["serve", "--nonsense"],
+        vec!["config"],
+        vec!["config", "nonsense"],
+    ] {
         let output = builder.run(&args);
         assert_eq!(output.code, Some(2), "{args:?}: {output:?}");
         assert!(!output.stderr.is_empty());
     }
     let version = builder.run(&["--version"]);
-    assert!(version.code == Some(0) && version.stdout.contains("landfall"), "{version:?}");
+    assert!(
+        version.code == Some(0) && version.stdout.contains("landfall"),
+        "{version:?}"
+    );
     assert_eq!(builder.run(&["--help"]).code, Some(0));
 }
 

@@ -3,20 +3,12 @@
 //! Source: RFC 9110 section 10.1.1 (Expect), RFC 9112 sections 3, 6, 9; RFC 6585 section 5 (431).
 
 use std::io::Read as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::harness::exchange::basic;
 use crate::harness::passwords::bcrypt_line;
-use crate::harness::{Connection, Image, Landfall, digest_of, noise, types, wait_until};
+use crate::harness::{Connection, Image, Landfall, digest_of, noise, wait_until};
 
 const REPO: &str = "team/app";
-
-fn with_login() -> Landfall {
-    let builder = Landfall::builder();
-    let path = builder.file("htpasswd", bcrypt_line("busy", "bee"));
-    let builder = builder.env("REGISTRY_AUTH", "htpasswd").env("REGISTRY_AUTH_HTPASSWD_REALM", "r");
-    builder.env("REGISTRY_AUTH_HTPASSWD_PATH", path).start()
-}
 
 #[test]
 fn one_connection_serves_a_whole_push_and_pull() {
@@ -25,25 +17,60 @@ fn one_connection_serves_a_whole_push_and_pull() {
     let bytes = noise("kept", 100_000);
     let digest = digest_of(&bytes);
     landfall.get("/v2/").send_on(&mut connection).expect(200);
-    landfall.head(&format!("/v2/{REPO}/blobs/{digest}")).send_on(&mut connection).expect(404);
-    let begun = landfall.post(&format!("/v2/{REPO}/blobs/uploads/")).send_on(&mut connection).expect(202);
-    let patch = landfall.patch(&begun.location()).chunked_body([bytes.clone()]).send_on(&mut connection).expect(202);
-    landfall.put(&patch.location()).query("digest", &digest).send_on(&mut connection).expect(201);
-    landfall.get("/v2/none/tags/list").send_on(&mut connection).expect(404);
-    let blob = landfall.get(&format!("/v2/{REPO}/blobs/{digest}")).send_on(&mut connection).expect(200);
+    landfall
+        .head(&format!("/v2/{REPO}/blobs/{digest}"))
+        .send_on(&mut connection)
+        .expect(404);
+    let begun = landfall
+        .post(&format!("/v2/{REPO}/blobs/uploads/"))
+        .send_on(&mut connection)
+        .expect(202);
+    let patch = landfall
+        .patch(&begun.location())
+        .chunked_body([bytes.clone()])
+        .send_on(&mut connection)
+        .expect(202);
+    landfall
+        .put(&patch.location())
+        .query("digest", &digest)
+        .send_on(&mut connection)
+        .expect(201);
+    landfall
+        .get("/v2/none/tags/list")
+        .send_on(&mut connection)
+        .expect(404);
+    let blob = landfall
+        .get(&format!("/v2/{REPO}/blobs/{digest}"))
+        .send_on(&mut connection)
+        .expect(200);
     assert!(blob.body == bytes);
-    landfall.get(&format!("/v2/{REPO}/blobs/{digest}")).header("Range", "bytes=5-9").send_on(&mut connection).expect(206);
+    landfall
+        .get(&format!("/v2/{REPO}/blobs/{digest}"))
+        .header("Range", "bytes=5-9")
+        .send_on(&mut connection)
+        .expect(206);
     landfall.get("/v2/").send_on(&mut connection).expect(200);
 }
 
 #[test]
 fn a_challenge_does_not_cost_the_connection() {
-    let landfall = with_login();
+    let landfall = Landfall::with_users(&bcrypt_line("busy", "bee")).0;
     let mut connection = landfall.connect();
     landfall.get("/v2/").send_on(&mut connection).expect(401);
-    landfall.as_user("busy", "wrong").get("/v2/").send_on(&mut connection).expect(401);
-    landfall.as_user("busy", "bee").get("/v2/").send_on(&mut connection).expect(200);
-    let small = landfall.post(&format!("/v2/{REPO}/blobs/uploads/")).body("small").send_on(&mut connection);
+    landfall
+        .as_user("busy", "wrong")
+        .get("/v2/")
+        .send_on(&mut connection)
+        .expect(401);
+    landfall
+        .as_user("busy", "bee")
+        .get("/v2/")
+        .send_on(&mut connection)
+        .expect(200);
+    let small = landfall
+        .post(&format!("/v2/{REPO}/blobs/uploads/"))
+        .body("small")
+        .send_on(&mut connection);
     small.expect(401);
 }
 
@@ -73,77 +100,16 @@ fn requests_sent_ahead_are_answered_in_order() {
 fn connection_close_is_honoured() {
     let landfall = Landfall::start();
     let mut connection = landfall.connect();
-    landfall.get("/v2/").header("Connection", "close").send_on(&mut connection).expect(200);
+    landfall
+        .get("/v2/")
+        .header("Connection", "close")
+        .send_on(&mut connection)
+        .expect(200);
     assert!(connection.expect_closed().is_empty());
     let mut connection = landfall.connect();
     connection.send("GET /v2/ HTTP/1.0\r\nHost: x\r\n\r\n");
     connection.answer().expect(200);
     connection.expect_closed();
-}
-
-/// Sends a request with `Expect: 100-continue` and holds its body back.
-fn expecting(landfall: &Landfall, method: &str, target: &str, headers: &str) -> Connection {
-    let mut connection = landfall.connect();
-    connection.send(format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n{headers}\r\n"));
-    connection
-}
-
-#[test]
-fn a_client_that_asks_first_is_told_to_go_on_only_when_it_may() {
-    let landfall = Landfall::start();
-    let location = landfall.begin_upload(REPO);
-    let mut connection = expecting(&landfall, "PATCH", &location, "");
-    assert_eq!(connection.answer_or_interim().status, 100);
-    connection.send("hello").answer().expect(202).with_header("Range", "0-4");
-    let unknown = format!("/v2/{REPO}/blobs/uploads/5f0c3b60-6f6a-4b39-9f0f-0c8a1f3f9d11");
-    for method in ["PATCH", "PUT"] {
-        let mut connection = expecting(&landfall, method, &format!("{unknown}?digest={}", digest_of("hello")), "");
-        connection.answer_or_interim().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    }
-    let mut connection = expecting(&landfall, "PUT", &location, "");
-    connection.answer_or_interim().expect_error(400, "DIGEST_INVALID");
-    let mut connection = expecting(&landfall, "PATCH", &location, "Content-Range: 99-103\r\n");
-    connection.answer_or_interim().expect_error(416, "RANGE_INVALID");
-    let mut connection = expecting(&landfall, "PUT", &format!("/v2/{REPO}/manifests/.bad"), "Content-Type: application/json\r\n");
-    connection.answer_or_interim().expect_error(400, "TAG_INVALID");
-    let mut connection = expecting(&landfall, "PUT", "/v2/BAD/manifests/latest", "");
-    connection.answer_or_interim().expect_error(400, "NAME_INVALID");
-}
-
-#[test]
-fn a_client_that_asks_first_without_a_login_is_told_at_once() {
-    let landfall = with_login();
-    for (method, target) in [("POST", "/v2/a/blobs/uploads/?digest=x"), ("PUT", "/v2/a/manifests/latest"), ("PATCH", "/v2/a/blobs/uploads/x")] {
-        let mut connection = expecting(&landfall, method, target, "");
-        connection.answer_or_interim().expect_error(401, "UNAUTHORIZED");
-    }
-    let authorization = format!("Authorization: {}\r\n", basic("busy", "bee"));
-    let target = format!("/v2/a/blobs/uploads/?digest={}", digest_of("hello"));
-    let mut connection = expecting(&landfall, "POST", &target, &authorization);
-    assert_eq!(connection.answer_or_interim().status, 100);
-    connection.send("hello").answer().expect(201);
-}
-
-#[test]
-fn a_manifest_announced_too_large_is_refused_before_it_is_sent() {
-    let landfall = Landfall::start();
-    let mut connection = landfall.connect();
-    let head = format!("PUT /v2/{REPO}/manifests/big HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\n", types::OCI_MANIFEST);
-    connection.send(format!("{head}Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"));
-    connection.answer_or_interim().expect_error(413, "MANIFEST_INVALID");
-}
-
-#[test]
-fn a_huge_body_that_is_refused_is_not_read_to_its_end() {
-    let landfall = with_login();
-    let mut connection = landfall.connect();
-    connection.send(format!("PUT /v2/{REPO}/manifests/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n"));
-    let deadline = Instant::now() + crate::harness::PATIENCE;
-    connection.answer().expect(401);
-    let block = vec![b'x'; 65_536];
-    while connection.try_send(&block).is_ok() {
-        assert!(Instant::now() < deadline, "the server reads a terabyte that it has refused");
-    }
 }
 
 #[test]
@@ -157,7 +123,9 @@ fn a_long_target_is_414_and_one_just_short_of_it_is_not() {
     let answer = landfall.get(&target(17_000)).send().expect(414);
     assert!(!answer.codes().is_empty());
     let mut connection = landfall.connect();
-    connection.try_send(landfall.get(&target(1_000_000)).to_bytes()).ok();
+    connection
+        .try_send(landfall.get(&target(1_000_000)).to_bytes())
+        .ok();
     if let Ok(answer) = connection.try_answer(false) {
         assert!(matches!(answer.status, 414 | 431), "{answer}");
     }
@@ -178,8 +146,12 @@ fn too_many_bytes_of_headers_are_431_and_large_tokens_are_not() {
     }
     request.send().expect(200);
     let mut connection = landfall.connect();
-    let flood = (0..2_000_000 / 16).map(|n| format!("X-Flood-{n:06}: 1\r\n")).collect::<String>();
-    connection.try_send(format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{flood}\r\n")).ok();
+    let flood = (0..2_000_000 / 16)
+        .map(|n| format!("X-Flood-{n:06}: 1\r\n"))
+        .collect::<String>();
+    connection
+        .try_send(format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{flood}\r\n"))
+        .ok();
     if let Ok(answer) = connection.try_answer(false) {
         assert!(matches!(answer.status, 400 | 431), "{answer}");
     }
@@ -202,7 +174,11 @@ fn what_is_not_http_is_refused_and_closed() {
         connection.try_send(bytes).ok();
         connection.finish_sending();
         let said = connection.expect_closed();
-        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 4") || said.starts_with(b"HTTP/1.1 5"), "{:?}", String::from_utf8_lossy(&said));
+        assert!(
+            said.is_empty() || said.starts_with(b"HTTP/1.1 4") || said.starts_with(b"HTTP/1.1 5"),
+            "{:?}",
+            String::from_utf8_lossy(&said)
+        );
     }
     landfall.get("/v2/").send().expect(200);
 }
@@ -219,17 +195,32 @@ fn ambiguous_lengths_are_never_taken_for_two_requests() {
         "Content-Length: five\r\n".to_owned(),
         "Transfer-Encoding: chunked, identity\r\n".to_owned(),
         "Transfer-Encoding: xchunked\r\n".to_owned(),
-        format!("Content-Length: {}\r\nTransfer-Encoding: xchunked\r\n", smuggled.len()),
+        format!(
+            "Content-Length: {}\r\nTransfer-Encoding: xchunked\r\n",
+            smuggled.len()
+        ),
     ];
     for head in heads {
         let mut connection = landfall.connect();
-        connection.send(format!("PATCH {location} HTTP/1.1\r\nHost: x\r\n{head}\r\n{smuggled}"));
+        connection.send(format!(
+            "PATCH {location} HTTP/1.1\r\nHost: x\r\n{head}\r\n{smuggled}"
+        ));
         let answer = connection.answer();
-        assert!((400..500).contains(&answer.status) || answer.status == 501, "{head}:\n{answer}");
+        assert!(
+            (400..500).contains(&answer.status) || answer.status == 501,
+            "{head}:\n{answer}"
+        );
         let rest = String::from_utf8_lossy(&connection.expect_closed()).into_owned();
-        assert!(!rest.contains("NAME_UNKNOWN"), "{head}: the body was taken for a request:\n{rest}");
+        assert!(
+            !rest.contains("NAME_UNKNOWN"),
+            "{head}: the body was taken for a request:\n{rest}"
+        );
     }
-    landfall.get(&location).send().expect(204).with_header("Range", "0-0");
+    landfall
+        .get(&location)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-0");
 }
 
 #[test]
@@ -238,7 +229,9 @@ fn broken_chunks_end_the_connection_and_not_the_session() {
     let location = landfall.begin_upload(REPO);
     let bare = location.split('?').next().unwrap();
     let mut connection = landfall.connect();
-    connection.send(format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"));
+    connection.send(format!(
+        "PATCH {location} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"
+    ));
     if let Ok(answer) = connection.try_answer(false) {
         assert!((400..500).contains(&answer.status), "{answer}");
     }
@@ -269,7 +262,11 @@ fn silent_slow_and_stalled_connections_are_closed_in_the_end() {
     let landfall = Landfall::start();
     let location = landfall.begin_upload(REPO);
     let bare = location.split('?').next().unwrap();
-    let opened = ["", "GET /v2/ HTTP/1.1\r\nHo", &format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello")];
+    let opened = [
+        "",
+        "GET /v2/ HTTP/1.1\r\nHo",
+        &format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello"),
+    ];
     let mut sockets: Vec<_> = opened
         .iter()
         .map(|text| {
@@ -285,7 +282,10 @@ fn silent_slow_and_stalled_connections_are_closed_in_the_end() {
         // An idle time of a minute and more is allowed; never to close is not.
         socket.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
         let ended = socket.read_to_end(&mut Vec::new());
-        assert!(!ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "still open after five minutes");
+        assert!(
+            !ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+            "still open after five minutes"
+        );
     }
     landfall.get(bare).send().expect(204).with_header("Range", "0-4");
 }

@@ -18,7 +18,9 @@ fn a_push_that_fills_the_disk_is_507_and_pulls_go_on() {
     let location = landfall.begin_upload(REPO);
     let bare = location.split('?').next().unwrap().to_owned();
     let mut connection = landfall.connect();
-    connection.send(format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    connection.send(format!(
+        "PATCH {location} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ));
     let block = noise("block", 1024 * 1024);
     let chunk = crate::harness::exchange::chunk(&block);
     connection.send(&chunk);
@@ -32,12 +34,21 @@ fn a_push_that_fills_the_disk_is_507_and_pulls_go_on() {
     }
     connection.try_send(b"0\r\n\r\n").ok();
     let answer = connection.answer().expect_error(507, "UNKNOWN");
-    assert!(answer.message().to_lowercase().contains("disk") || answer.message().to_lowercase().contains("space"), "{answer}");
-    landfall.get(&bare).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    assert!(
+        answer.message().to_lowercase().contains("disk") || answer.message().to_lowercase().contains("space"),
+        "{answer}"
+    );
+    landfall
+        .get(&bare)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     wait_until("its space is given back", || landfall.upload_files().is_empty());
     landfall.expect_image(REPO, "before", &image);
     assert_eq!(landfall.tags(REPO), ["before"]);
-    let refused = landfall.post(&format!("/v2/{REPO}/blobs/uploads/")).query("digest", &digest_of("x")).body(noise("large", 100 << 20));
+    let refused = landfall
+        .post(&format!("/v2/{REPO}/blobs/uploads/"))
+        .query("digest", &digest_of("x"))
+        .body(noise("large", 100 << 20));
     refused.send().expect_error(507, "UNKNOWN");
     landfall.expect_image(REPO, "before", &image);
     disk.give_back(&ballast);

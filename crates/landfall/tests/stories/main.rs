@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod ask_before_sending;
 mod at_the_same_time;
 mod bad_manifests;
 mod behind_a_proxy;
@@ -22,14 +23,16 @@ mod every_answer;
 mod full_disk;
 mod http2;
 mod lists;
-mod login_with_htpasswd;
+mod login;
 mod mount_a_blob;
 mod names_and_routes;
+mod password_file;
 mod pull_a_blob;
 mod push_a_blob;
 mod push_a_manifest;
 mod push_in_chunks;
 mod referrers;
+mod refused_settings;
 mod settings;
 mod stop_and_go_on;
 mod tags_while_pushing;

@@ -8,7 +8,9 @@ use crate::harness::{EMPTY_SHA256, Image, Landfall, digest_of, noise, sha512_of}
 const ABSENT: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 fn mount(landfall: &Landfall, repo: &str, query: &str) -> crate::harness::Response {
-    landfall.post(&format!("/v2/{repo}/blobs/uploads/?{query}")).send()
+    landfall
+        .post(&format!("/v2/{repo}/blobs/uploads/?{query}"))
+        .send()
 }
 
 #[test]
@@ -31,7 +33,10 @@ fn a_layer_of_another_repository_is_mounted() {
 fn escaped_mount_parameters_are_read() {
     let landfall = Landfall::start();
     let digest = landfall.push_blob("base/os", b"escaped");
-    let query = format!("from=base%2Fos&mount={}&origin=docker.io", digest.replace(':', "%3A"));
+    let query = format!(
+        "from=base%2Fos&mount={}&origin=docker.io",
+        digest.replace(':', "%3A")
+    );
     mount(&landfall, "team/app", &query).expect(201);
 }
 
@@ -39,9 +44,13 @@ fn escaped_mount_parameters_are_read() {
 fn mount_without_from_finds_the_blob_anywhere() {
     let landfall = Landfall::start();
     let digest = landfall.push_blob("base/os", b"anywhere");
-    mount(&landfall, "team/app", &format!("mount={digest}")).expect(201).with_header("Docker-Content-Digest", &digest);
+    mount(&landfall, "team/app", &format!("mount={digest}"))
+        .expect(201)
+        .with_header("Docker-Content-Digest", &digest);
     landfall.expect_blob("team/app", b"anywhere");
-    mount(&landfall, "team/app", &format!("mount={ABSENT}")).expect(202).with_header("Range", "0-0");
+    mount(&landfall, "team/app", &format!("mount={ABSENT}"))
+        .expect(202)
+        .with_header("Range", "0-0");
 }
 
 #[test]
@@ -63,10 +72,16 @@ fn mount_that_cannot_be_done_is_an_upload() {
         "from=base/os".to_owned(),
     ];
     for (count, query) in queries.iter().enumerate() {
-        let answer = mount(&landfall, "team/app", query).expect(202).with_header("Range", "0-0");
+        let answer = mount(&landfall, "team/app", query)
+            .expect(202)
+            .with_header("Range", "0-0");
         answer.expect_header("Docker-Upload-UUID");
         let body = format!("pushed instead {count}");
-        let put = landfall.put(&answer.location()).query("digest", &digest_of(&body)).body(body.clone()).send();
+        let put = landfall
+            .put(&answer.location())
+            .query("digest", &digest_of(&body))
+            .body(body.clone())
+            .send();
         put.expect(201);
         landfall.expect_blob("team/app", body.as_bytes());
     }
@@ -93,12 +108,22 @@ fn sha512_and_empty_blobs_are_mounted_too() {
     let landfall = Landfall::start();
     let bytes = noise("mount 512", 70_000);
     let digest = sha512_of(&bytes);
-    landfall.put(&landfall.begin_upload("base/os")).query("digest", &digest).body(bytes.clone()).send().expect(201);
+    landfall
+        .put(&landfall.begin_upload("base/os"))
+        .query("digest", &digest)
+        .body(bytes.clone())
+        .send()
+        .expect(201);
     let answer = mount(&landfall, "team/app", &format!("mount={digest}&from=base/os")).expect(201);
     answer.with_header("Docker-Content-Digest", &digest);
     assert!(landfall.get_blob("team/app", &digest).expect(200).body == bytes);
     landfall.push_blob("base/os", b"");
-    mount(&landfall, "team/app", &format!("mount={EMPTY_SHA256}&from=base/os")).expect(201);
+    mount(
+        &landfall,
+        "team/app",
+        &format!("mount={EMPTY_SHA256}&from=base/os"),
+    )
+    .expect(201);
 }
 
 #[test]
@@ -107,10 +132,19 @@ fn mounted_layers_make_an_image_that_outlives_its_source() {
     let image = Image::new("shared").layer(noise("shared layer", 50_000));
     landfall.push("base/os", "1", &image);
     for blob in &image.blobs {
-        mount(&landfall, "team/app", &format!("mount={}&from=base/os", digest_of(blob))).expect(201);
+        mount(
+            &landfall,
+            "team/app",
+            &format!("mount={}&from=base/os", digest_of(blob)),
+        )
+        .expect(201);
     }
-    landfall.put_manifest("team/app", "1", &image.manifest()).expect(201);
-    landfall.delete_manifest("base/os", &image.manifest().digest()).expect(202);
+    landfall
+        .put_manifest("team/app", "1", &image.manifest())
+        .expect(201);
+    landfall
+        .delete_manifest("base/os", &image.manifest().digest())
+        .expect(202);
     for blob in &image.blobs {
         landfall.delete_blob("base/os", &digest_of(blob)).expect(202);
     }

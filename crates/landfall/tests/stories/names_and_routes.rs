@@ -7,7 +7,16 @@ use crate::harness::{EMPTY_SHA256, Image, Landfall, digest_of};
 #[test]
 fn words_of_the_protocol_may_stand_in_a_repository_name() {
     let landfall = Landfall::start();
-    let names = ["a/manifests/b", "x/tags", "a/blobs/uploads", "tags/list", "a/referrers", "manifests", "blobs/uploads/blobs", "list"];
+    let names = [
+        "a/manifests/b",
+        "x/tags",
+        "a/blobs/uploads",
+        "tags/list",
+        "a/referrers",
+        "manifests",
+        "blobs/uploads/blobs",
+        "list",
+    ];
     for name in names {
         let image = Image::new(name);
         let manifest = landfall.push(name, "list", &image);
@@ -17,7 +26,10 @@ fn words_of_the_protocol_may_stand_in_a_repository_name() {
         landfall.referrers(name, &manifest.digest()).expect(200);
     }
     for other in ["a", "x", "tags", "blobs"] {
-        landfall.get(&format!("/v2/{other}/tags/list")).send().expect_error(404, "NAME_UNKNOWN");
+        landfall
+            .get(&format!("/v2/{other}/tags/list"))
+            .send()
+            .expect_error(404, "NAME_UNKNOWN");
     }
     let catalog = landfall.get("/v2/_catalog").send().words("repositories");
     assert_eq!(catalog.len(), names.len(), "{catalog:?}");
@@ -34,7 +46,17 @@ fn uploads_work_in_a_repository_called_like_the_upload_route() {
 #[test]
 fn names_of_every_shape_in_the_grammar_are_accepted() {
     let landfall = Landfall::start();
-    for name in ["a", "0", "a.b", "a_b", "a__b", "a-b", "a---b", "a1/b2/c3", "a/b/c/d/e/f/g/h"] {
+    for name in [
+        "a",
+        "0",
+        "a.b",
+        "a_b",
+        "a__b",
+        "a-b",
+        "a---b",
+        "a1/b2/c3",
+        "a/b/c/d/e/f/g/h",
+    ] {
         landfall.push_blob(name, b"x");
     }
     let longest = format!("{}/{}", "a".repeat(127), "b".repeat(127));
@@ -47,21 +69,37 @@ fn names_of_every_shape_in_the_grammar_are_accepted() {
 fn names_outside_the_grammar_are_named_as_such() {
     let landfall = Landfall::start();
     let too_long = format!("{}/{}", "a".repeat(127), "b".repeat(128));
-    let names =
-        ["UPPER", "a/B", ".a", "a.", "-a", "a-", "a..b", "a._b", "a___b", "_a", "a/_b", "a/-b", "ä", "a b", "a:b", "a+b", &too_long];
+    let names = [
+        "UPPER", "a/B", ".a", "a.", "-a", "a-", "a..b", "a._b", "a___b", "_a", "a/_b", "a/-b", "ä", "a b",
+        "a:b", "a+b", &too_long,
+    ];
     for name in names {
         let name = name.replace('ä', "%C3%A4").replace(' ', "%20");
-        landfall.get(&format!("/v2/{name}/tags/list")).send().expect_error(400, "NAME_INVALID");
-        landfall.post(&format!("/v2/{name}/blobs/uploads/")).send().expect_error(400, "NAME_INVALID");
-        landfall.get(&format!("/v2/{name}/manifests/latest")).send().expect_error(400, "NAME_INVALID");
-        landfall.get(&format!("/v2/{name}/blobs/{EMPTY_SHA256}")).send().expect_error(400, "NAME_INVALID");
+        landfall
+            .get(&format!("/v2/{name}/tags/list"))
+            .send()
+            .expect_error(400, "NAME_INVALID");
+        landfall
+            .post(&format!("/v2/{name}/blobs/uploads/"))
+            .send()
+            .expect_error(400, "NAME_INVALID");
+        landfall
+            .get(&format!("/v2/{name}/manifests/latest"))
+            .send()
+            .expect_error(400, "NAME_INVALID");
+        landfall
+            .get(&format!("/v2/{name}/blobs/{EMPTY_SHA256}"))
+            .send()
+            .expect_error(400, "NAME_INVALID");
     }
 }
 
 #[test]
 fn a_host_with_port_in_front_of_the_name_is_refused_for_pushes() {
     let landfall = Landfall::start();
-    let answer = landfall.post("/v2/registry.example.com:5000/app/blobs/uploads/").send();
+    let answer = landfall
+        .post("/v2/registry.example.com:5000/app/blobs/uploads/")
+        .send();
     answer.expect_error(400, "NAME_INVALID");
 }
 
@@ -100,7 +138,11 @@ fn path_tricks_never_reach_another_repository() {
         assert!(matches!(answer.status, 400 | 404), "GET {target}:\n{answer}");
     }
     landfall.get(&format!("/v2/a//b/manifests/{digest}")).send();
-    for target in ["/../v2/a/b/tags/list", "/v2/../../etc/passwd", "/..%2f..%2fetc/passwd"] {
+    for target in [
+        "/../v2/a/b/tags/list",
+        "/v2/../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+    ] {
         let answer = landfall.get(target).send();
         assert!(answer.status >= 400, "GET {target}:\n{answer}");
     }
@@ -115,15 +157,32 @@ fn percent_escapes_are_read_once() {
     let manifest = landfall.push("esc/app", "latest", &image);
     let escaped = manifest.digest().replace(':', "%3A");
     let by_escape = landfall.get_manifest("esc/app", &escaped).expect(200);
-    assert_eq!(by_escape.with_header("Docker-Content-Digest", &manifest.digest()).body, manifest.bytes);
-    landfall.get_manifest("esc/app", &escaped.replace("%3A", "%3a")).expect(200);
+    assert_eq!(
+        by_escape
+            .with_header("Docker-Content-Digest", &manifest.digest())
+            .body,
+        manifest.bytes
+    );
+    landfall
+        .get_manifest("esc/app", &escaped.replace("%3A", "%3a"))
+        .expect(200);
     landfall.get("/v2/esc%2Fapp/tags/list").send().expect(200);
-    landfall.get("/v2/esc%2fapp/manifests/l%61test").send().expect(200);
-    landfall.get_blob("esc/app", &digest_of(&image.blobs[0]).replace(':', "%3A")).expect(200);
+    landfall
+        .get("/v2/esc%2fapp/manifests/l%61test")
+        .send()
+        .expect(200);
+    landfall
+        .get_blob("esc/app", &digest_of(&image.blobs[0]).replace(':', "%3A"))
+        .expect(200);
     landfall.referrers("esc/app", &escaped).expect(200);
     let location = landfall.begin_upload("esc/app");
-    let put = landfall.put(&location).query("digest", &digest_of("query").replace(':', "%3A")).body("query").send();
-    put.expect(201).with_header("Docker-Content-Digest", &digest_of("query"));
+    let put = landfall
+        .put(&location)
+        .query("digest", &digest_of("query").replace(':', "%3A"))
+        .body("query")
+        .send();
+    put.expect(201)
+        .with_header("Docker-Content-Digest", &digest_of("query"));
 }
 
 #[test]
@@ -141,10 +200,16 @@ fn bad_references_are_told_apart() {
     landfall.push("refs/app", "latest", &image);
     let (manifest, long) = (image.manifest(), "t".repeat(129));
     for tag in [".dot", "-dash", &long, "a%20b", "a~b", "a%2Cb"] {
-        landfall.get_manifest("refs/app", tag).expect_error(404, "MANIFEST_UNKNOWN");
+        landfall
+            .get_manifest("refs/app", tag)
+            .expect_error(404, "MANIFEST_UNKNOWN");
         landfall.head_manifest("refs/app", tag).expect(404);
-        landfall.delete_manifest("refs/app", tag).expect_error(404, "MANIFEST_UNKNOWN");
-        landfall.put_manifest("refs/app", tag, &manifest).expect_error(400, "TAG_INVALID");
+        landfall
+            .delete_manifest("refs/app", tag)
+            .expect_error(404, "MANIFEST_UNKNOWN");
+        landfall
+            .put_manifest("refs/app", tag, &manifest)
+            .expect_error(400, "TAG_INVALID");
     }
     for tag in ["_", "A", "0", "v1.0-rc_2", &"t".repeat(128)] {
         landfall.put_manifest("refs/app", tag, &manifest).expect(201);
@@ -171,11 +236,23 @@ fn bad_digests_are_400_wherever_they_stand() {
         &format!("blake3:{}x", "0".repeat(64)),
     ];
     for digest in digests {
-        landfall.get_manifest("dig/app", digest).expect_error(400, "DIGEST_INVALID");
-        landfall.put_manifest("dig/app", digest, &image.manifest()).expect_error(400, "DIGEST_INVALID");
-        landfall.delete_manifest("dig/app", digest).expect_error(400, "DIGEST_INVALID");
-        landfall.get_blob("dig/app", digest).expect_error(400, "DIGEST_INVALID");
-        landfall.delete_blob("dig/app", digest).expect_error(400, "DIGEST_INVALID");
-        landfall.referrers("dig/app", digest).expect_error(400, "DIGEST_INVALID");
+        landfall
+            .get_manifest("dig/app", digest)
+            .expect_error(400, "DIGEST_INVALID");
+        landfall
+            .put_manifest("dig/app", digest, &image.manifest())
+            .expect_error(400, "DIGEST_INVALID");
+        landfall
+            .delete_manifest("dig/app", digest)
+            .expect_error(400, "DIGEST_INVALID");
+        landfall
+            .get_blob("dig/app", digest)
+            .expect_error(400, "DIGEST_INVALID");
+        landfall
+            .delete_blob("dig/app", digest)
+            .expect_error(400, "DIGEST_INVALID");
+        landfall
+            .referrers("dig/app", digest)
+            .expect_error(400, "DIGEST_INVALID");
     }
 }

@@ -48,7 +48,9 @@ fn a_blob_of_another_repository_is_unknown_here() {
     landfall.push_blob("b", b"of b");
     landfall.get_blob("b", &digest).expect_error(404, "BLOB_UNKNOWN");
     landfall.head_blob("b", &digest).expect(404);
-    landfall.get_blob("never/seen", &digest).expect_error(404, "BLOB_UNKNOWN");
+    landfall
+        .get_blob("never/seen", &digest)
+        .expect_error(404, "BLOB_UNKNOWN");
     landfall.get_blob("a", ABSENT).expect_error(404, "BLOB_UNKNOWN");
 }
 
@@ -56,7 +58,9 @@ fn a_blob_of_another_repository_is_unknown_here() {
 fn a_manifest_is_no_blob() {
     let landfall = Landfall::start();
     let manifest = landfall.push("a", "latest", &crate::harness::Image::new("no blob"));
-    landfall.get_blob("a", &manifest.digest()).expect_error(404, "BLOB_UNKNOWN");
+    landfall
+        .get_blob("a", &manifest.digest())
+        .expect_error(404, "BLOB_UNKNOWN");
 }
 
 #[test]
@@ -92,7 +96,12 @@ fn ranges_past_the_end_are_416_with_the_size() {
     let landfall = Landfall::start();
     for size in SIZES {
         let (_, target) = blob(&landfall, size);
-        for range in [format!("bytes={size}-"), format!("bytes={}-{}", size * 2, size * 4), "bytes=500-0".to_owned(), "bytes=-0".to_owned()] {
+        for range in [
+            format!("bytes={size}-"),
+            format!("bytes={}-{}", size * 2, size * 4),
+            "bytes=500-0".to_owned(),
+            "bytes=-0".to_owned(),
+        ] {
             let answer = ranged(&landfall, &target, &range).expect(416);
             answer.with_header("Content-Range", &format!("bytes */{size}"));
         }
@@ -105,7 +114,18 @@ fn ranges_past_the_end_are_416_with_the_size() {
 fn ranges_that_are_none_are_ignored() {
     let landfall = Landfall::start();
     let (bytes, target) = blob(&landfall, 2048);
-    for range in ["items=0-1", "bytes=abc", "bytes", "bytes=", "bytes=-", "bytes=1-2-3", "bytes=a-b,0-1", "0-9", "bytes=0x1-5", "bytes=+1-5"] {
+    for range in [
+        "items=0-1",
+        "bytes=abc",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=1-2-3",
+        "bytes=a-b,0-1",
+        "0-9",
+        "bytes=0x1-5",
+        "bytes=+1-5",
+    ] {
         let answer = ranged(&landfall, &target, range).expect(200);
         assert!(answer.without_header("Content-Range").body == bytes, "{range}");
     }
@@ -116,7 +136,9 @@ fn a_range_of_nothing_is_nothing() {
     let landfall = Landfall::start();
     let target = format!("/v2/{REPO}/blobs/{}", landfall.push_blob(REPO, b""));
     for range in ["bytes=0-", "bytes=0-0", "bytes=-1", "bytes=5-9"] {
-        ranged(&landfall, &target, range).expect(200).with_header("Content-Length", "0");
+        ranged(&landfall, &target, range)
+            .expect(200)
+            .with_header("Content-Length", "0");
     }
 }
 
@@ -124,27 +146,54 @@ fn a_range_of_nothing_is_nothing() {
 fn head_ignores_range() {
     let landfall = Landfall::start();
     let (_, target) = blob(&landfall, 2048);
-    let head = landfall.head(&target).header("Range", "bytes=0-9").send().expect(200);
-    head.with_header("Content-Length", "2048").without_header("Content-Range");
-    landfall.head(&target).header("Range", "bytes=5000-").send().expect(200).with_header("Content-Length", "2048");
+    let head = landfall
+        .head(&target)
+        .header("Range", "bytes=0-9")
+        .send()
+        .expect(200);
+    head.with_header("Content-Length", "2048")
+        .without_header("Content-Range");
+    landfall
+        .head(&target)
+        .header("Range", "bytes=5000-")
+        .send()
+        .expect(200)
+        .with_header("Content-Length", "2048");
 }
 
 /// The parts of a `multipart/byteranges` body: Content-Range and bytes of each.
 fn parts(answer: &Response) -> Vec<(String, Vec<u8>)> {
     let kind = answer.expect_header("Content-Type");
-    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| panic!("{answer}")).trim_matches('"');
+    let boundary = kind
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap_or_else(|| panic!("{answer}"))
+        .trim_matches('"');
     let delimiter = format!("\r\n--{boundary}");
     let body = [b"\r\n", &*answer.body].concat();
     let mut parts = Vec::new();
-    let mut rest = find(&body, delimiter.as_bytes()).map(|at| &body[at + delimiter.len()..]).expect("a first delimiter");
+    let mut rest = find(&body, delimiter.as_bytes())
+        .map(|at| &body[at + delimiter.len()..])
+        .expect("a first delimiter");
     while let Some(part) = rest.strip_prefix(b"\r\n") {
         let head_end = find(part, b"\r\n\r\n").expect("an empty line after the part's headers");
-        let head = String::from_utf8(part[..head_end].to_vec()).unwrap().to_lowercase();
-        let field = |name: &str| head.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
-        assert_eq!(field("content-type:").as_deref(), Some("application/octet-stream"), "{head}");
+        let head = String::from_utf8(part[..head_end].to_vec())
+            .unwrap()
+            .to_lowercase();
+        let field = |name: &str| {
+            head.lines()
+                .find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+        };
+        assert_eq!(
+            field("content-type:").as_deref(),
+            Some("application/octet-stream"),
+            "{head}"
+        );
         let content = &part[head_end + 4..];
         let end = find(content, delimiter.as_bytes()).expect("a delimiter after each part");
-        parts.push((field("content-range:").expect("Content-Range of a part"), content[..end].to_vec()));
+        parts.push((
+            field("content-range:").expect("Content-Range of a part"),
+            content[..end].to_vec(),
+        ));
         rest = &content[end + delimiter.len()..];
     }
     assert!(rest.starts_with(b"--"), "the last delimiter");
@@ -160,10 +209,17 @@ fn several_ranges_come_as_asked_one_part_each_never_merged() {
     let landfall = Landfall::start();
     for size in SIZES {
         let (bytes, target) = blob(&landfall, size);
-        let answer = ranged(&landfall, &target, "bytes=0-9,20-29,5-6").expect(206).without_header("Content-Range");
+        let answer = ranged(&landfall, &target, "bytes=0-9,20-29,5-6")
+            .expect(206)
+            .without_header("Content-Range");
         let expected: Vec<(String, Vec<u8>)> = [(0, 9), (20, 29), (5, 6)]
             .iter()
-            .map(|&(first, last)| (format!("bytes {first}-{last}/{size}"), bytes[first..=last].to_vec()))
+            .map(|&(first, last)| {
+                (
+                    format!("bytes {first}-{last}/{size}"),
+                    bytes[first..=last].to_vec(),
+                )
+            })
             .collect();
         assert_eq!(parts(&answer), expected);
         let spaced = ranged(&landfall, &target, "bytes=0-9, 20-29 ,5-6").expect(206);
@@ -183,14 +239,20 @@ fn suffixes_open_ends_and_unsatisfiable_ones_may_be_among_several() {
     ];
     assert_eq!(parts(&answer), expected);
     let answer = ranged(&landfall, &target, "bytes=5000-6000,10-19").expect(206);
-    assert_eq!(parts(&answer), vec![("bytes 10-19/2048".to_owned(), bytes[10..20].to_vec())]);
+    assert_eq!(
+        parts(&answer),
+        vec![("bytes 10-19/2048".to_owned(), bytes[10..20].to_vec())]
+    );
 }
 
 #[test]
 fn more_ranges_than_blob_are_the_whole_blob() {
     let landfall = Landfall::start();
     let (bytes, target) = blob(&landfall, 2048);
-    assert!(ranged(&landfall, &target, "bytes=0-2047,0-0").expect(200).body == bytes, "more bytes than there are");
+    assert!(
+        ranged(&landfall, &target, "bytes=0-2047,0-0").expect(200).body == bytes,
+        "more bytes than there are"
+    );
     let (bytes, target) = blob(&landfall, 200_000);
     let many = |count: usize| {
         (0..count).fold("bytes=".to_owned(), |mut list, n| {
@@ -202,8 +264,15 @@ fn more_ranges_than_blob_are_the_whole_blob() {
     let answer = ranged(&landfall, &target, &many(1024)).expect(206);
     let all = parts(&answer);
     assert_eq!(all.len(), 1024);
-    assert!(all.iter().enumerate().all(|(n, (_, part))| part == &bytes[n * 3..n * 3 + 2]));
-    assert!(ranged(&landfall, &target, &many(1025)).expect(200).body == bytes, "more than 1024 ranges");
+    assert!(
+        all.iter()
+            .enumerate()
+            .all(|(n, (_, part))| part == &bytes[n * 3..n * 3 + 2])
+    );
+    assert!(
+        ranged(&landfall, &target, &many(1025)).expect(200).body == bytes,
+        "more than 1024 ranges"
+    );
 }
 
 #[test]
@@ -212,14 +281,26 @@ fn conditions_save_the_transfer() {
     let (bytes, target) = blob(&landfall, 2048);
     let digest = digest_of(&bytes);
     let quoted = format!("\"{digest}\"");
-    for etag in [&quoted, &format!("\"x\", {quoted}"), &format!("W/{quoted}"), &"*".to_owned()] {
+    for etag in [
+        &quoted,
+        &format!("\"x\", {quoted}"),
+        &format!("W/{quoted}"),
+        &"*".to_owned(),
+    ] {
         for method in ["GET", "HEAD"] {
-            let answer = landfall.request(method, &target).header("If-None-Match", etag).send().expect(304);
+            let answer = landfall
+                .request(method, &target)
+                .header("If-None-Match", etag)
+                .send()
+                .expect(304);
             assert!(answer.body.is_empty());
             assert_eq!(answer.header("ETag"), Some(&*quoted), "{answer}");
         }
     }
-    let answer = landfall.get(&target).header("If-None-Match", "\"sha256:other\"").send();
+    let answer = landfall
+        .get(&target)
+        .header("If-None-Match", "\"sha256:other\"")
+        .send();
     assert!(answer.expect(200).body == bytes);
 }
 
@@ -227,7 +308,13 @@ fn conditions_save_the_transfer() {
 fn a_resumed_download_is_checked_against_the_etag() {
     let landfall = Landfall::start();
     let (bytes, target) = blob(&landfall, 2048);
-    let resume = |etag: &str| landfall.get(&target).header("Range", "bytes=2000-").header("If-Range", etag).send();
+    let resume = |etag: &str| {
+        landfall
+            .get(&target)
+            .header("Range", "bytes=2000-")
+            .header("If-Range", etag)
+            .send()
+    };
     assert!(resume(&format!("\"{}\"", digest_of(&bytes))).expect(206).body == bytes[2000..]);
     assert!(resume("\"sha256:other\"").expect(200).body == bytes);
 }
@@ -243,7 +330,9 @@ fn parallel_open_ended_ranges_whose_clients_hang_up_are_no_errors() {
             let (landfall, bytes, target) = (&landfall, &bytes, &target);
             scope.spawn(move || {
                 let mut connection = landfall.connect();
-                connection.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\nRange: bytes={first}-\r\n\r\n"));
+                connection.send(format!(
+                    "GET {target} HTTP/1.1\r\nHost: x\r\nRange: bytes={first}-\r\n\r\n"
+                ));
                 assert_eq!(connection.answer_head_only().status, 206);
                 assert!(connection.read_bytes(step) == bytes[first..first + step]);
             });
@@ -256,13 +345,19 @@ fn parallel_open_ended_ranges_whose_clients_hang_up_are_no_errors() {
         assert!(connection.read_bytes(65_536) == bytes[..65_536]);
     }
     landfall.get("/v2/").send().expect(200);
-    crate::harness::wait_until("the server has let go of the blob", || open_blob_files(&landfall) == 0);
+    crate::harness::wait_until("the server has let go of the blob", || {
+        open_blob_files(&landfall) == 0
+    });
     landfall.log().expect_clean();
 }
 
 /// How many files of blobs the server holds open.
 fn open_blob_files(landfall: &Landfall) -> usize {
     let blobs = landfall.how().data_dir().join("landfall/blobs");
-    let open = std::fs::read_dir(format!("/proc/{}/fd", landfall.pid())).unwrap().flatten();
-    open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).filter(|file| file.starts_with(&blobs) && file.is_file()).count()
+    let open = std::fs::read_dir(format!("/proc/{}/fd", landfall.pid()))
+        .unwrap()
+        .flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .filter(|file| file.starts_with(&blobs) && file.is_file())
+        .count()
 }

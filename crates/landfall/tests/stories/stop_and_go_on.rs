@@ -19,13 +19,19 @@ fn everything_is_there_after_a_restart() {
     landfall.delete_manifest(REPO, "gone").expect(202);
     let multi = index(&[manifest.for_platform("linux", "amd64")]);
     landfall.put_manifest(REPO, "multi", &multi).expect(201);
-    let sbom = landfall.push_untagged(REPO, &Image::artifact("sbom", "application/x.sbom", &manifest.descriptor()));
+    let sbom = landfall.push_untagged(
+        REPO,
+        &Image::artifact("sbom", "application/x.sbom", &manifest.descriptor()),
+    );
     let landfall = landfall.restart();
     landfall.expect_image(REPO, "latest", &image);
     landfall.expect_image(REPO, &manifest.digest(), &image);
     assert_eq!(landfall.tags(REPO), ["latest", "multi"]);
     assert_eq!(landfall.get_manifest(REPO, "multi").expect(200).body, multi.bytes);
-    assert_eq!(landfall.get("/v2/_catalog").send().json(), json!({"repositories": [REPO]}));
+    assert_eq!(
+        landfall.get("/v2/_catalog").send().json(),
+        json!({"repositories": [REPO]})
+    );
     let referrers = landfall.referrers(REPO, &manifest.digest()).expect(200).json();
     assert_eq!(referrers["manifests"][0]["digest"], sbom.digest());
     landfall.log().expect_clean();
@@ -39,14 +45,30 @@ fn an_upload_goes_on_after_a_restart() {
     let location = landfall.begin_upload_with(REPO, &bytes[..1_000_000]);
     let fresh = landfall.begin_upload(REPO);
     let landfall = landfall.restart();
-    landfall.get(&location).send().expect(204).with_header("Range", "0-999999");
-    let patch = landfall.patch(&location).body(&bytes[1_000_000..2_000_000]).send().expect(202);
+    landfall
+        .get(&location)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-999999");
+    let patch = landfall
+        .patch(&location)
+        .body(&bytes[1_000_000..2_000_000])
+        .send()
+        .expect(202);
     let location = patch.with_header("Range", "0-1999999").location();
     let landfall = landfall.restart();
-    let put = landfall.put(&location).query("digest", &digest_of(&bytes)).body(&bytes[2_000_000..]).send();
+    let put = landfall
+        .put(&location)
+        .query("digest", &digest_of(&bytes))
+        .body(&bytes[2_000_000..])
+        .send();
     put.expect(201);
     landfall.expect_blob(REPO, &bytes);
-    let put = landfall.put(&fresh).query("digest", &sha512_of(&bytes)).body(bytes.clone()).send();
+    let put = landfall
+        .put(&fresh)
+        .query("digest", &sha512_of(&bytes))
+        .body(bytes.clone())
+        .send();
     put.expect(201);
 }
 
@@ -84,7 +106,11 @@ fn killed_during_an_upload_it_can_be_gone_on_with_or_begun_again() {
         (status.location(), if last == 0 { 0 } else { last + 1 })
     };
     assert!(kept <= 2_000_000, "never more than was sent: {kept}");
-    let put = landfall.put(&location).query("digest", &digest_of(&bytes)).body(&bytes[kept..]).send();
+    let put = landfall
+        .put(&location)
+        .query("digest", &digest_of(&bytes))
+        .body(&bytes[kept..])
+        .send();
     put.expect(201);
     landfall.expect_blob(REPO, &bytes);
 }
@@ -96,12 +122,19 @@ fn killed_in_the_middle_of_a_transfer_nothing_is_half_there() {
     let digest = digest_of(&bytes);
     let mut connection = landfall.connect();
     let target = format!("/v2/{REPO}/blobs/uploads/?digest={digest}");
-    connection.send(format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", bytes.len()));
+    connection.send(format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        bytes.len()
+    ));
     connection.send(&bytes[..1_500_000]);
-    wait_until("the server has begun to write", || !landfall.upload_files().is_empty());
+    wait_until("the server has begun to write", || {
+        !landfall.upload_files().is_empty()
+    });
     let landfall = landfall.kill().start();
     landfall.head_blob(REPO, &digest).expect(404);
-    wait_until("what nobody can finish is cleaned up", || landfall.upload_files().is_empty());
+    wait_until("what nobody can finish is cleaned up", || {
+        landfall.upload_files().is_empty()
+    });
     landfall.push_blob(REPO, &bytes);
     landfall.expect_blob(REPO, &bytes);
 }
@@ -112,7 +145,10 @@ fn a_second_server_on_the_same_folder_refuses() {
     landfall.push(REPO, "latest", &Image::new("first"));
     let refusal = landfall.how().start_refused();
     assert_eq!(refusal.code, Some(6), "{refusal:?}");
-    refusal.expect_words(&[landfall.how().data_dir().to_str().unwrap(), &landfall.pid().to_string()]);
+    refusal.expect_words(&[
+        landfall.how().data_dir().to_str().unwrap(),
+        &landfall.pid().to_string(),
+    ]);
     landfall.expect_image(REPO, "latest", &Image::new("first"));
     landfall.log().expect_clean();
     let landfall = landfall.stop().start();
@@ -127,9 +163,13 @@ fn half_sent(landfall: &Landfall, bytes: &[u8]) -> Connection {
     let mut connection = landfall.connect();
     let digest = digest_of(bytes);
     let length = bytes.len();
-    connection.send(format!("PUT {location}{separator}digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
+    connection.send(format!(
+        "PUT {location}{separator}digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    ));
     connection.send(&bytes[..length / 2]);
-    wait_until("the first half has arrived", || !landfall.upload_files().is_empty());
+    wait_until("the first half has arrived", || {
+        !landfall.upload_files().is_empty()
+    });
     connection
 }
 
@@ -140,7 +180,10 @@ fn is_going(client: &Client) -> bool {
     };
     let mut connection = Connection::over(stream);
     let sent = connection.try_send(client.get("/v2/").to_bytes());
-    sent.is_err() || !connection.try_answer(false).is_ok_and(|answer| answer.status == 200)
+    sent.is_err()
+        || !connection
+            .try_answer(false)
+            .is_ok_and(|answer| answer.status == 200)
 }
 
 #[test]
@@ -204,7 +247,9 @@ fn the_folder_can_be_named_by_a_long_path() {
     std::fs::create_dir_all(&deep).unwrap();
     let landfall = builder.data(deep).start();
     landfall.push(REPO, "latest", &Image::new("long path"));
-    landfall.restart().expect_image(REPO, "latest", &Image::new("long path"));
+    landfall
+        .restart()
+        .expect_image(REPO, "latest", &Image::new("long path"));
 }
 
 #[test]
@@ -219,7 +264,9 @@ fn a_folder_that_cannot_be_written_is_refused_by_name() {
 #[test]
 fn a_taken_port_is_refused_by_name() {
     let landfall = Landfall::start();
-    let refusal = Landfall::builder().listen(Some(&landfall.address.to_string())).start_refused();
+    let refusal = Landfall::builder()
+        .listen(Some(&landfall.address.to_string()))
+        .start_refused();
     assert!(refusal.code.is_some_and(|code| code != 0), "{refusal:?}");
     refusal.expect_words(&[&landfall.address.to_string()]);
 }

@@ -10,11 +10,18 @@ const REPO: &str = "team/app";
 
 fn put(landfall: &Landfall, reference: &str, query: &str, manifest: &Manifest) -> Response {
     let request = landfall.put(&format!("/v2/{REPO}/manifests/{reference}?{query}"));
-    request.header("Content-Type", &manifest.media_type).body(manifest.bytes.clone()).send()
+    request
+        .header("Content-Type", &manifest.media_type)
+        .body(manifest.bytes.clone())
+        .send()
 }
 
 fn listed(answer: &Response) -> Vec<String> {
-    let values = answer.headers.iter().filter(|(name, _)| name == "oci-tag").flat_map(|(_, value)| value.split(','));
+    let values = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "oci-tag")
+        .flat_map(|(_, value)| value.split(','));
     values.map(|tag| tag.trim().to_owned()).collect()
 }
 
@@ -30,7 +37,9 @@ fn a_push_by_digest_sets_several_tags() {
     assert_eq!(tags, ["a", "b"]);
     assert_eq!(landfall.tags(REPO), ["a", "b"]);
     landfall.expect_image(REPO, "a", &image);
-    let answer = landfall.put_manifest(REPO, &manifest.digest(), &manifest).expect(201);
+    let answer = landfall
+        .put_manifest(REPO, &manifest.digest(), &manifest)
+        .expect(201);
     answer.without_header("OCI-Tag");
 }
 
@@ -41,10 +50,18 @@ fn tags_of_a_sha512_push_answer_the_sha512_digest() {
     landfall.push_blobs(REPO, &image);
     let manifest = image.manifest();
     let digest = sha512_of(&manifest.bytes);
-    put(&landfall, &digest, "tag=one&tag=two", &manifest).expect(201).with_header("Docker-Content-Digest", &digest);
+    put(&landfall, &digest, "tag=one&tag=two", &manifest)
+        .expect(201)
+        .with_header("Docker-Content-Digest", &digest);
     for tag in ["one", "two"] {
-        landfall.head_manifest(REPO, tag).expect(200).with_header("Docker-Content-Digest", &digest);
-        let answer = landfall.get_manifest(REPO, tag).expect(200).with_header("Docker-Content-Digest", &digest);
+        landfall
+            .head_manifest(REPO, tag)
+            .expect(200)
+            .with_header("Docker-Content-Digest", &digest);
+        let answer = landfall
+            .get_manifest(REPO, tag)
+            .expect(200)
+            .with_header("Docker-Content-Digest", &digest);
         assert_eq!(answer.body, manifest.bytes);
     }
 }
@@ -55,7 +72,13 @@ fn one_bad_tag_and_nothing_is_created() {
     let image = Image::new("bad tag");
     landfall.push_blobs(REPO, &image);
     let manifest = image.manifest();
-    for query in ["tag=good&tag=.bad", "tag=-bad&tag=good", "tag=", "tag=a%20b", &format!("tag=good&tag={}", "x".repeat(129))] {
+    for query in [
+        "tag=good&tag=.bad",
+        "tag=-bad&tag=good",
+        "tag=",
+        "tag=a%20b",
+        &format!("tag=good&tag={}", "x".repeat(129)),
+    ] {
         let answer = put(&landfall, &manifest.digest(), query, &manifest);
         answer.expect_error(400, "TAG_INVALID");
         landfall.head_manifest(REPO, "good").expect(404);
@@ -100,10 +123,15 @@ fn a_tag_that_must_be_new_is_not_overwritten() {
     landfall.push_blobs(REPO, &second);
     let push = |image: &Image, condition: &str, etag: &str| {
         let manifest = image.manifest();
-        let put = landfall.put(&format!("/v2/{REPO}/manifests/v1")).header("Content-Type", &manifest.media_type);
+        let put = landfall
+            .put(&format!("/v2/{REPO}/manifests/v1"))
+            .header("Content-Type", &manifest.media_type);
         put.header(condition, etag).body(manifest.bytes).send()
     };
-    let (one, two) = (format!("\"{}\"", first.manifest().digest()), format!("\"{}\"", second.manifest().digest()));
+    let (one, two) = (
+        format!("\"{}\"", first.manifest().digest()),
+        format!("\"{}\"", second.manifest().digest()),
+    );
     push(&first, "If-Match", &one).expect(412);
     landfall.head_manifest(REPO, "v1").expect(404);
     push(&first, "If-None-Match", "*").expect(201);
@@ -125,12 +153,28 @@ fn of_many_who_create_a_tag_at_once_one_succeeds() {
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let race = |image: &Image| {
             let manifest = image.manifest();
-            let put = landfall.put(&format!("/v2/{REPO}/manifests/only")).header("Content-Type", &manifest.media_type);
-            put.header("If-None-Match", "*").body(manifest.bytes).send().status
+            let put = landfall
+                .put(&format!("/v2/{REPO}/manifests/only"))
+                .header("Content-Type", &manifest.media_type);
+            put.header("If-None-Match", "*")
+                .body(manifest.bytes)
+                .send()
+                .status
         };
-        let racers: Vec<_> = images.iter().map(|image| scope.spawn(move || race(image))).collect();
+        let racers: Vec<_> = images
+            .iter()
+            .map(|image| scope.spawn(move || race(image)))
+            .collect();
         racers.into_iter().map(|racer| racer.join().unwrap()).collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 412).count(),
+        7,
+        "{statuses:?}"
+    );
 }

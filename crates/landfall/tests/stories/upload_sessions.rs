@@ -13,16 +13,32 @@ const REPO: &str = "team/app";
 fn status_tells_where_to_go_on() {
     let landfall = Landfall::start();
     let fresh = landfall.begin_upload(REPO);
-    landfall.get(&fresh).send().expect(204).with_header("Range", "0-0").expect_header("Docker-Upload-UUID");
+    landfall
+        .get(&fresh)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-0")
+        .expect_header("Docker-Upload-UUID");
     let one = landfall.begin_upload_with(REPO, b"x");
     landfall.get(&one).send().expect(204).with_header("Range", "0-0");
     let bytes = noise("status", 1234);
     for method in ["GET", "HEAD"] {
         let location = landfall.begin_upload_with(REPO, &bytes[..1000]);
-        let status = landfall.request(method, &location).send().expect(204).with_header("Range", "0-999");
+        let status = landfall
+            .request(method, &location)
+            .send()
+            .expect(204)
+            .with_header("Range", "0-999");
         status.expect_header("Docker-Upload-UUID");
-        let patched = landfall.patch(&status.location()).body(&bytes[1000..]).send().expect(202);
-        let put = landfall.put(&patched.location()).query("digest", &digest_of(&bytes)).send();
+        let patched = landfall
+            .patch(&status.location())
+            .body(&bytes[1000..])
+            .send()
+            .expect(202);
+        let put = landfall
+            .put(&patched.location())
+            .query("digest", &digest_of(&bytes))
+            .send();
         put.expect(201);
     }
     landfall.expect_blob(REPO, &bytes);
@@ -33,10 +49,24 @@ fn cancelled_session_is_gone_with_its_bytes() {
     let landfall = Landfall::start();
     let location = landfall.begin_upload_with(REPO, &noise("cancel", 300_000));
     landfall.delete(&location).send().expect(204);
-    landfall.get(&location).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.patch(&location).body("x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.put(&location).query("digest", &digest_of("x")).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.delete(&location).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .get(&location)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .patch(&location)
+        .body("x")
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .put(&location)
+        .query("digest", &digest_of("x"))
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .delete(&location)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     wait_until("no temporary file is left", || landfall.upload_files().is_empty());
 }
 
@@ -44,10 +74,24 @@ fn cancelled_session_is_gone_with_its_bytes() {
 fn finished_session_is_unknown() {
     let landfall = Landfall::start();
     let location = landfall.begin_upload_with(REPO, b"done");
-    landfall.put(&location).query("digest", &digest_of("done")).send().expect(201);
-    landfall.get(&location).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.patch(&location).body("x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.delete(&location).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .put(&location)
+        .query("digest", &digest_of("done"))
+        .send()
+        .expect(201);
+    landfall
+        .get(&location)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .patch(&location)
+        .body("x")
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .delete(&location)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     landfall.expect_blob(REPO, b"done");
 }
 
@@ -55,11 +99,27 @@ fn finished_session_is_unknown() {
 fn unknown_sessions_are_404_and_malformed_ones_no_worse() {
     let landfall = Landfall::start();
     let never = "/v2/team/app/blobs/uploads/5f0c3b60-6f6a-4b39-9f0f-0c8a1f3f9d11";
-    landfall.get(never).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.patch(never).body("x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    let put = landfall.put(never).query("digest", &digest_of("x")).body("x").send();
+    landfall
+        .get(never)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .patch(never)
+        .body("x")
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    let put = landfall
+        .put(never)
+        .query("digest", &digest_of("x"))
+        .body("x")
+        .send();
     put.expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    for id in ["not-a-uuid", "..%2f..%2fetc", "%00", "5F0C3B60-6F6A-4B39-9F0F-0C8A1F3F9D11"] {
+    for id in [
+        "not-a-uuid",
+        "..%2f..%2fetc",
+        "%00",
+        "5F0C3B60-6F6A-4B39-9F0F-0C8A1F3F9D11",
+    ] {
         let answer = landfall.get(&format!("/v2/team/app/blobs/uploads/{id}")).send();
         assert!(matches!(answer.status, 400 | 404), "{id}:\n{answer}");
     }
@@ -71,7 +131,10 @@ fn session_of_one_repository_is_unknown_in_another() {
     let location = landfall.begin_upload_with(REPO, b"mine");
     let elsewhere = location.replace("/v2/team/app/", "/v2/team/other/");
     assert_ne!(location, elsewhere);
-    landfall.get(&elsewhere).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .get(&elsewhere)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     // The signed state names another repository, too: without it the answer is the same.
     let bare = elsewhere.split('?').next().unwrap().to_owned();
     for target in [elsewhere, bare] {
@@ -82,8 +145,16 @@ fn session_of_one_repository_is_unknown_in_another() {
         let delete = landfall.delete(&target).send();
         assert!(matches!(delete.status, 400 | 404), "{delete}");
     }
-    landfall.get(&location).send().expect(204).with_header("Range", "0-3");
-    landfall.put(&location).query("digest", &digest_of("mine")).send().expect(201);
+    landfall
+        .get(&location)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-3");
+    landfall
+        .put(&location)
+        .query("digest", &digest_of("mine"))
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -92,16 +163,33 @@ fn stray_reordered_and_added_query_parameters_do_no_harm() {
     let bytes = noise("query", 50);
     let digest = digest_of(&bytes);
     let location = landfall.begin_upload_with(REPO, &bytes);
-    landfall.get(&location).query("digest", &digest).send().expect(204).with_header("Range", "0-49");
+    landfall
+        .get(&location)
+        .query("digest", &digest)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-49");
     let (path, query) = location.split_once('?').unwrap_or((&location, ""));
-    let mut parameters = vec![format!("digest={}", digest.replace(':', "%3A")), "ns=docker.io".to_owned()];
-    parameters.extend(query.split('&').filter(|part| !part.is_empty()).map(str::to_owned));
+    let mut parameters = vec![
+        format!("digest={}", digest.replace(':', "%3A")),
+        "ns=docker.io".to_owned(),
+    ];
+    parameters.extend(
+        query
+            .split('&')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned),
+    );
     let reordered = format!("{path}?{}", parameters.join("&"));
     landfall.get(&reordered).send().expect(204);
     landfall.put(&reordered).send().expect(201);
     landfall.expect_blob(REPO, &bytes);
     let cancelled = landfall.begin_upload(REPO);
-    landfall.delete(&cancelled).query("digest", &digest).send().expect(204);
+    landfall
+        .delete(&cancelled)
+        .query("digest", &digest)
+        .send()
+        .expect(204);
 }
 
 #[test]
@@ -109,9 +197,23 @@ fn location_without_its_state_is_accepted() {
     let landfall = Landfall::start();
     let location = landfall.begin_upload(REPO);
     let bare = location.split('?').next().unwrap();
-    landfall.patch(bare).body("abc").send().expect(202).with_header("Range", "0-2");
-    landfall.patch(bare).body("def").send().expect(202).with_header("Range", "0-5");
-    landfall.put(bare).query("digest", &digest_of("abcdef")).send().expect(201);
+    landfall
+        .patch(bare)
+        .body("abc")
+        .send()
+        .expect(202)
+        .with_header("Range", "0-2");
+    landfall
+        .patch(bare)
+        .body("def")
+        .send()
+        .expect(202)
+        .with_header("Range", "0-5");
+    landfall
+        .put(bare)
+        .query("digest", &digest_of("abcdef"))
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -124,7 +226,11 @@ fn tampered_state_is_refused_and_the_session_lives() {
         let patch = landfall.patch(&format!("{path}?_state={state}")).body("x").send();
         patch.expect_error(400, "BLOB_UPLOAD_INVALID");
     }
-    landfall.get(&location).send().expect(204).with_header("Range", "0-2");
+    landfall
+        .get(&location)
+        .send()
+        .expect(204)
+        .with_header("Range", "0-2");
 }
 
 #[test]
@@ -132,13 +238,28 @@ fn replayed_patch_is_out_of_order_not_appended_twice() {
     let landfall = Landfall::start();
     let first = landfall.begin_upload(REPO);
     landfall.patch(&first).body("0123456789").send().expect(202);
-    let replay = landfall.patch(&first).body("0123456789").send().expect_error(416, "RANGE_INVALID");
+    let replay = landfall
+        .patch(&first)
+        .body("0123456789")
+        .send()
+        .expect_error(416, "RANGE_INVALID");
     let replay = replay.with_header("Range", "0-9");
     replay.expect_header("Docker-Upload-UUID");
-    landfall.get(&replay.location()).send().expect(204).with_header("Range", "0-9");
-    let put = landfall.put(&first).query("digest", &digest_of("0123456789")).send();
+    landfall
+        .get(&replay.location())
+        .send()
+        .expect(204)
+        .with_header("Range", "0-9");
+    let put = landfall
+        .put(&first)
+        .query("digest", &digest_of("0123456789"))
+        .send();
     put.expect(416).with_header("Range", "0-9");
-    landfall.put(&replay.location()).query("digest", &digest_of("0123456789")).send().expect(201);
+    landfall
+        .put(&replay.location())
+        .query("digest", &digest_of("0123456789"))
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -152,7 +273,11 @@ fn each_patch_answers_a_location_to_go_on_with() {
         location = patch.location();
     }
     let digest = digest_of("0123456789".repeat(3));
-    landfall.put(&location).query("digest", &digest).send().expect(201);
+    landfall
+        .put(&location)
+        .query("digest", &digest)
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -168,9 +293,19 @@ fn abandoned_sessions_go_after_the_purge_age_and_active_ones_stay() {
         sent += 1;
         landfall.upload_files().len() == 1
     });
-    landfall.get(&abandoned).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    landfall.get(&active).send().expect(204).with_header("Range", &format!("0-{}", sent - 1));
-    let put = landfall.put(&active).query("digest", &digest_of("-".repeat(sent))).send();
+    landfall
+        .get(&abandoned)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    landfall
+        .get(&active)
+        .send()
+        .expect(204)
+        .with_header("Range", &format!("0-{}", sent - 1));
+    let put = landfall
+        .put(&active)
+        .query("digest", &digest_of("-".repeat(sent)))
+        .send();
     put.expect(201);
 }
 
@@ -180,7 +315,9 @@ fn purging_survives_a_restart() {
     let landfall = Landfall::builder().start();
     let abandoned = landfall.begin_upload_with(REPO, &noise("abandoned before", 100_000));
     let landfall = landfall.stop().config(config).start();
-    wait_until("the old session is purged", || landfall.get(&abandoned).send().status == 404);
+    wait_until("the old session is purged", || {
+        landfall.get(&abandoned).send().status == 404
+    });
     wait_until("its file, too", || landfall.upload_files().is_empty());
     assert!(fs::exists(landfall.how().data_dir()).unwrap());
 }
