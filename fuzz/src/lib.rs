@@ -9,10 +9,14 @@
 mod authorization;
 mod htpasswd;
 mod manifest;
+mod ranges;
+mod request_target;
 
 pub use authorization::authorization;
 pub use htpasswd::htpasswd;
 pub use manifest::manifest;
+pub use ranges::ranges;
+pub use request_target::request_target;
 
 /// A target: any bytes in, a panic if something does not hold.
 pub type Target = fn(&[u8]);
@@ -22,4 +26,6 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("authorization", authorization),
     ("htpasswd", htpasswd),
     ("manifest", manifest),
+    ("ranges", ranges),
+    ("request_target", request_target),
 ];
