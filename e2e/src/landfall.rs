@@ -20,6 +20,8 @@ use tempfile::TempDir;
 const START_SECONDS_MAX: u64 = 60;
 /// Longer than the longest drain: 30 s unless configured.
 const STOP_SECONDS_MAX: u64 = 60;
+/// A file that changes nothing, so that no configuration of this machine's is found.
+const DEFAULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/defaults.yaml");
 const LOG_LINES_SHOWN: usize = 30;
 const LOG_COLUMNS_SHOWN: usize = 240;
 
@@ -68,14 +70,6 @@ impl Launch {
         }
     }
 
-    /// A configuration file.
-    #[must_use]
-    pub fn config(mut self, file: &Path) -> Self {
-        self.arguments
-            .extend(["--config".to_owned(), file.display().to_string()]);
-        self
-    }
-
     /// One more variable in the server's environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
@@ -99,8 +93,11 @@ impl Launch {
         for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
             command.env_remove(name);
         }
+        // A configuration of this machine, in a place where one is looked for, must not reach the test.
+        command.env("REGISTRY_CONFIGURATION_PATH", "/dev/null");
         command
             .args(&self.arguments)
+            .env("LANDFALL_CONFIG", DEFAULTS)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
