@@ -35,8 +35,11 @@ fn a_full_disk_refuses_the_upload_keeps_serving_and_gives_the_space_back() {
     let image = Image::of_layers(layers, "amd64", None);
     let mut client = Client::connect(landfall.address()).unwrap();
     push(&mut client, &image, "before");
+    drop(client);
 
     for _ in 0..2 {
+        // A refusal in the middle of a body may cost the connection.
+        let mut client = Client::connect(landfall.address()).unwrap();
         let session = client.start_upload("team/app").unwrap();
         let refusal = append_until_refused(&mut client, &session, &mut dice);
         assert_eq!(refusal.status, 507, "{}", String::from_utf8_lossy(&refusal.body));

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::outcome::{Outcome, Tally};
+use crate::outcome::{Failure, Outcome, Tally};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "What developers of Landfall run")]
@@ -145,7 +145,8 @@ fn test(house: &House, chosen: &[Step]) -> bool {
     for (number, step) in steps.iter().enumerate() {
         println!("\n=== {}/{} {} ===", number + 1, steps.len(), step.heading());
         let began = Instant::now();
-        let outcome = step.run(house);
+        let outcome = std::panic::catch_unwind(|| step.run(house))
+            .unwrap_or_else(|_| Err(Failure::new("stopped by what is written above")));
         let seconds = began.elapsed().as_secs_f32();
         match outcome {
             Ok(tally) => {
