@@ -129,7 +129,12 @@ impl Builder {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.home.path())
-            .env("RUST_BACKTRACE", "1");
+            .env("RUST_BACKTRACE", "1")
+            // Else a configuration of the machine would be found, where another registry is installed.
+            .env(
+                "REGISTRY_CONFIGURATION_PATH",
+                self.file("empty.yml", "version: 0.1\n"),
+            );
         command
             .current_dir(self.home.path())
             .envs(self.env.iter().map(|(name, value)| (name, value)));
