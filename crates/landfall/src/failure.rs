@@ -48,11 +48,6 @@ impl Failure {
         }
     }
 
-    /// A check found problems.
-    pub(crate) fn problems(text: String) -> Self {
-        Self { text, code: 7 }
-    }
-
     /// No room.
     pub(crate) fn no_room(code: &str, text: impl fmt::Display) -> Self {
         Self {

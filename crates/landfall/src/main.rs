@@ -1,7 +1,7 @@
 //! `landfall`: a private container-image registry in one binary.
 //!
 //! Command line in, exit code out; each command is one file in `commands/`. Exit codes: 0 done, 1 failed, 2 wrong
-//! usage, 3 configuration invalid, 6 held by another server, 7 a check found problems, 9 no room.
+//! usage, 3 configuration invalid, 5 not found, 6 held by another server, 9 no room.
 
 mod cli;
 mod commands;

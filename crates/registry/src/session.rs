@@ -192,7 +192,14 @@ impl Registry {
         let Some(upload) = work.upload.as_mut() else {
             return Ok(());
         };
-        let checkpoint = upload.checkpoint().await?;
+        let checkpoint = match upload.checkpoint().await {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => {
+                // What was taken did not reach the file, so the session cannot go on.
+                self.give_up(session, work).await;
+                return Err(error.into());
+            }
+        };
         work.saved().await;
         let row = UploadRow {
             id: session.id,
@@ -218,12 +225,20 @@ impl Registry {
         self.inner.sessions.remove(session.id);
         if std::mem::take(&mut work.has_row) {
             let id = session.id;
-            self.inner
-                .catalog
-                .write(move |tx| catalog::delete_upload(tx, id))
+            self.write_even_when_full(move |tx| catalog::delete_upload(tx, id))
                 .await?;
         }
         Ok(())
+    }
+
+    /// Drops a session whose bytes cannot be trusted or kept, and gives its room back.
+    pub(crate) async fn give_up(&self, session: &Session, work: &mut Work) {
+        if let Some(upload) = work.upload.take() {
+            upload.discard().await;
+        }
+        if let Err(error) = self.end(session, work).await {
+            tracing::warn!(%error, upload = %session.id, "a failed upload's row could not be removed");
+        }
     }
 
     /// Parks sessions that nobody used for a while.

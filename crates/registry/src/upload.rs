@@ -232,16 +232,6 @@ impl Registry {
         Ok(upload.append(bytes).await?)
     }
 
-    /// Drops a session whose bytes cannot be trusted or kept.
-    async fn give_up(&self, session: &Session, work: &mut Work) {
-        if let Some(upload) = work.upload.take() {
-            upload.discard().await;
-        }
-        if let Err(error) = self.end(session, work).await {
-            tracing::warn!(%error, upload = %session.id, "a failed upload's row could not be removed");
-        }
-    }
-
     /// U4 to U9: the digest is proven, the bytes are durable, the row is committed.
     async fn publish(&self, session: &Session, work: &mut Work, digest: Digest) -> Result<(), Error> {
         work.saved().await;

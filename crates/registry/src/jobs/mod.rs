@@ -30,6 +30,7 @@ impl Registry {
             loop {
                 tick.tick().await;
                 self.park_idle().await;
+                self.keep_reserve().await;
                 if let Err(error) = self.sweep().await {
                     tracing::warn!(%error, "replaced bytes could not be removed; trying again later");
                 }
@@ -39,6 +40,19 @@ impl Registry {
         tokio::select! {
             () = stop.cancelled() => {}
             _ = all => {}
+        }
+    }
+
+    /// Sets the reserve for deletions on a full disk aside again, once there is room.
+    async fn keep_reserve(&self) {
+        let store = &self.inner.store;
+        let kept = match store.has_room().await {
+            Ok(true) => store.restore_reserve().await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the reserve for a full disk could not be set aside");
         }
     }
 }

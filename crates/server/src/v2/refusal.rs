@@ -283,5 +283,10 @@ fn log_failure(error: &E) {
         causes.push_str(&inner.to_string());
         cause = inner.source();
     }
-    tracing::error!(%error, causes = causes.trim_start_matches(": "), "a request failed");
+    let causes = causes.trim_start_matches(": ");
+    if matches!(error, E::NoRoom | E::Busy | E::Closing) {
+        tracing::warn!(%error, "a request was refused");
+    } else {
+        tracing::error!(%error, causes, "a request failed");
+    }
 }
