@@ -43,7 +43,9 @@ pub(super) struct Gauge(Mutex<Option<(Instant, Room)>>);
 impl Gauge {
     fn fresh(&self) -> Option<Room> {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, room)| room)
+        // Room that came back is seen at once: only a good measurement is believed for a while.
+        last.filter(|(at, room)| at.elapsed() < FRESH && room.suffices())
+            .map(|(_, room)| room)
     }
 
     fn set(&self, room: Option<Room>) {
