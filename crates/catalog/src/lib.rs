@@ -1,1 +1,49 @@
-//! Placeholder while the house is being laid.
+//! Facts about the bytes: which repository may serve which blob, manifests and what they name, tags and their
+//! history, trash, uploads, usage. In SQLite or in PostgreSQL, by one set of queries.
+//!
+//! Shape: an operation is a function over [`Tx`], in the module of its noun, and is one transaction; [`Catalog`] runs it.
+//! No SQL, no connection and no cursor leaves this crate. Where bytes lie is a text to it, and HTTP it does not know.
+//! Units: times are Unix milliseconds and come in as arguments; sizes are bytes. Fails: [`Error`].
+//! Words: a *link* lets a repository serve a blob; an *edge* is what a manifest names; edge, link, blob row and durable
+//! bytes each imply the next (I4), and foreign keys hold that.
+
+mod blobs;
+mod catalog;
+mod engine;
+mod error;
+mod history;
+mod links;
+mod manifests;
+mod put;
+mod referrers;
+mod repos;
+mod schema;
+mod sql;
+mod tags;
+mod tombstones;
+mod trash;
+mod uploads;
+mod usage;
+mod users;
+
+pub use blobs::{
+    BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
+    mark_blob, publish_blob, touch_blob, unlink_blob,
+};
+pub use catalog::{Catalog, Plan};
+pub use engine::{PostgresOptions, SqliteOptions};
+pub use error::{Cause, Error};
+pub use history::{EventKind, TagEvent, tag_history};
+pub use links::{MountSource, mount_blob, repos_with_blob};
+pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
+pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
+pub use referrers::{Referrer, ReferrersPage, list_referrers};
+pub use repos::{RepositoriesPage, list_repositories, repo_exists};
+pub use sql::Tx;
+pub use tags::{TagPage, delete_tag, list_tags};
+pub use tombstones::{due_tombstones, finish_tombstones};
+pub use trash::{Trashed, trash_manifest};
+pub use uploads::{
+    UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,
+};
+pub use usage::{Scope, Usage, usage};

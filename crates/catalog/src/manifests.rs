@@ -1,0 +1,127 @@
+//! Manifests: find by tag or digest, and keep what a pusher counts on.
+//!
+//! Shape: a body is the exact bytes that were pushed. A manifest in the trash is never found.
+
+use oci::{Digest, Reference, RepositoryName};
+
+use crate::Error;
+use crate::links::should_renew;
+use crate::repos::Repo;
+use crate::sql::{Row, Tx, values};
+
+/// A manifest that a repository serves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ManifestRecord {
+    /// The digest that it is stored under here.
+    pub digest: Digest,
+    /// Its media type, as pushed.
+    pub media_type: String,
+    /// Bytes that it has.
+    pub size: u64,
+    /// Whether a promise that the manifest stays needs [`touch_manifest`] first.
+    pub renew: bool,
+}
+
+/// A manifest without its bytes.
+pub fn stat_manifest(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    reference: &Reference,
+    now: i64,
+    keep_ms: i64,
+) -> Result<Option<ManifestRecord>, Error> {
+    let record = |row: &Row<'_>| record(row, now, keep_ms);
+    match reference {
+        Reference::Tag(tag) => tx.first(
+            "SELECT m.digest, m.media_type, b.size, m.review_at
+             FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
+             JOIN manifest_bodies b ON b.id = m.body_id
+             WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
+            values![repo, tag],
+            record,
+        ),
+        Reference::Digest(digest) => tx.first(
+            "SELECT m.digest, m.media_type, b.size, m.review_at
+             FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
+            values![repo, digest],
+            record,
+        ),
+    }
+}
+
+/// A manifest and its bytes.
+pub fn find_manifest(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    reference: &Reference,
+    now: i64,
+    keep_ms: i64,
+) -> Result<Option<(ManifestRecord, Vec<u8>)>, Error> {
+    let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(4)?));
+    match reference {
+        Reference::Tag(tag) => tx.first(
+            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+             FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
+             JOIN manifest_bodies b ON b.id = m.body_id
+             WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
+            values![repo, tag],
+            found,
+        ),
+        Reference::Digest(digest) => tx.first(
+            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+             FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
+            values![repo, digest],
+            found,
+        ),
+    }
+}
+
+fn record(row: &Row<'_>, now: i64, keep_ms: i64) -> Result<ManifestRecord, Error> {
+    Ok(ManifestRecord {
+        digest: row.get(0)?,
+        media_type: row.get(1)?,
+        size: row.get(2)?,
+        renew: should_renew(row.get(3)?, now, keep_ms),
+    })
+}
+
+/// Renews what keeps a manifest that a pusher was told is there. False if the repository does not serve it.
+pub fn touch_manifest(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    digest: &Digest,
+    now: i64,
+    keep_ms: i64,
+) -> Result<bool, Error> {
+    let Some(repo) = Repo::find(tx, repo)? else {
+        return Ok(false);
+    };
+    let Some(id) = find_live(tx, repo, digest)? else {
+        return Ok(false);
+    };
+    tx.execute(
+        "UPDATE manifests SET review_at = ?2 WHERE id = ?1 AND review_at < ?2",
+        values![id, now.saturating_add(keep_ms)],
+    )?;
+    Ok(true)
+}
+
+/// A live manifest's row, locked until the end of the transaction.
+pub(crate) fn find_live(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Result<Option<i64>, Error> {
+    tx.first(
+        "SELECT id FROM manifests WHERE repo_id = ?1 AND digest = ?2 AND trashed_at IS NULL @update",
+        values![repo.id, digest],
+        |row: &Row<'_>| row.get(0),
+    )
+}
+
+/// Keeps a manifest at least until then, for it lost what held it.
+pub(crate) fn keep_until(tx: &mut Tx<'_>, id: i64, until: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE manifests SET review_at = ?2 WHERE id = ?1 AND (review_at IS NULL OR review_at < ?2)",
+        values![id, until],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,375 @@
+//! Storing a manifest: body, row, edges, referrer entry and tags, in one transaction (P-PUT manifest).
+//!
+//! Every edge is made from a link or manifest that is served now and stays locked until the commit, so no collector can
+//! take it (I4). Units: `ord` counts descriptors from 0 and is unique over `blobs` and `children` together. Fails: never by halves; what
+//! is missing is an answer, and undoes the rest. Source: distribution-spec "Pushing manifests".
+
+use std::borrow::Cow;
+
+use oci::{Digest, RepositoryName, Tag};
+
+use crate::Error;
+use crate::history::{ChangeKind, record_change};
+use crate::links::forget_missing;
+use crate::repos::Repo;
+use crate::sql::{Row, Tx, values};
+use crate::tags::{Held, Setting, Target, set_tag};
+use crate::usage::{Usage, count};
+use crate::users::actor_id;
+
+/// A manifest that was parsed and checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewManifest {
+    /// Where to.
+    pub repo: RepositoryName,
+    /// Its address, proven.
+    pub digest: Digest,
+    /// What it is served as.
+    pub media_type: String,
+    /// The artifact type that referrers lists show and filter by.
+    pub artifact_type: Option<String>,
+    /// Its annotations, a JSON object, where it has any.
+    pub annotations: Option<String>,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+    /// The blobs that it names.
+    pub blobs: Vec<Edge>,
+    /// The manifests that it lists.
+    pub children: Vec<Child>,
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// Tags to set to it.
+    pub tags: Vec<Tag>,
+    /// What must hold of the first tag.
+    pub precondition: Precondition,
+    /// The time.
+    pub now: i64,
+    /// How long it is safe without a tag or an index: the longer of the lease and what retention leaves.
+    pub keep_ms: i64,
+    /// Who pushes.
+    pub actor: Option<String>,
+}
+
+/// A blob that a manifest names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// Which descriptor.
+    pub ord: i64,
+    /// The blob.
+    pub digest: Digest,
+    /// Its size, as the manifest says.
+    pub size: u64,
+    /// What it is there.
+    pub kind: EdgeKind,
+    /// Whether the repository must have it.
+    pub required: bool,
+}
+
+/// What a blob is to a manifest. The numbers are kept in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EdgeKind {
+    /// Its configuration.
+    Config = 0,
+    /// A layer.
+    Layer = 1,
+    /// Listed by an index, but stored as a blob.
+    Child = 2,
+}
+
+/// A manifest that an index lists.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Child {
+    /// Which descriptor.
+    pub ord: i64,
+    /// The manifest, or a blob.
+    pub digest: Digest,
+    /// Its size, as the index says.
+    pub size: u64,
+    /// What it runs on, such as `linux/arm64/v8`.
+    pub platform: Option<String>,
+    /// Whether the repository must have it.
+    pub required: bool,
+}
+
+/// What must hold of the first tag before it is moved.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// There is no such tag.
+    TagAbsent,
+    /// The tag leads to this manifest.
+    TagIs(Digest),
+}
+
+/// What a push did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PutManifest {
+    /// It is there.
+    Stored {
+        /// Whether it was not, before.
+        created: bool,
+    },
+    /// Nothing: the repository lacks these, each once.
+    Missing(Vec<Digest>),
+    /// Nothing: the tag was not as it had to be.
+    PreconditionFailed,
+}
+
+/// The row of a manifest that is being stored.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    id: i64,
+    created: bool,
+}
+
+/// Stores a manifest and sets its tags (P-PUT manifest).
+pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, Error> {
+    let repo = Repo::ensure(tx, &new.repo, new.now)?;
+    let body = store_body(tx, new)?;
+    let stored = store_row(tx, repo, body, new)?;
+    let missing = store_edges(tx, repo, stored.id, new)?;
+    if !missing.is_empty() {
+        tx.give_up();
+        return Ok(PutManifest::Missing(missing));
+    }
+    if stored.created {
+        adopt_parents(tx, repo, stored.id, &new.digest)?;
+        record_change(tx, ChangeKind::Manifest, repo, &new.digest.to_string(), new.now)?;
+    }
+    if !set_tags(tx, repo, stored.id, new)? {
+        tx.give_up();
+        return Ok(PutManifest::PreconditionFailed);
+    }
+    Ok(PutManifest::Stored {
+        created: stored.created,
+    })
+}
+
+fn store_body(tx: &mut Tx<'_>, new: &NewManifest) -> Result<i64, Error> {
+    loop {
+        // Looked for first, because most bodies that come twice are large and were there.
+        let found = tx.first(
+            "SELECT id FROM manifest_bodies WHERE digest = ?1 @keyshare",
+            values![&new.digest],
+            |row: &Row<'_>| row.get(0),
+        )?;
+        if let Some(id) = found {
+            return Ok(id);
+        }
+        tx.execute(
+            "INSERT INTO manifest_bodies(digest, size, annotations, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT(digest) DO NOTHING",
+            values![&new.digest, new.body.len(), new.annotations.as_ref(), &new.body],
+        )?;
+    }
+}
+
+/// The manifest's row: made, revived from the trash, or as it is.
+fn store_row(tx: &mut Tx<'_>, repo: Repo, body: i64, new: &NewManifest) -> Result<Stored, Error> {
+    let until = new.now.saturating_add(new.keep_ms);
+    let artifact_type = new.artifact_type.as_deref().map(storable);
+    let actor = actor_id(tx, new.actor.as_deref(), new.now)?;
+    let one = Usage {
+        manifests: 1,
+        ..Usage::default()
+    };
+    loop {
+        let made = tx.first(
+            "INSERT INTO manifests(repo_id, body_id, digest, media_type, subject_digest, artifact_type, pushed_at,
+               pushed_by, review_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT(repo_id, digest) DO NOTHING RETURNING id",
+            values![
+                repo.id,
+                body,
+                &new.digest,
+                &new.media_type,
+                new.subject.as_ref(),
+                artifact_type.clone(),
+                new.now,
+                actor,
+                until
+            ],
+            |row: &Row<'_>| row.get(0),
+        )?;
+        if let Some(id) = made {
+            count(tx, repo, one)?;
+            return Ok(Stored { id, created: true });
+        }
+        let found: Option<(i64, bool)> = tx.first(
+            "SELECT id, trashed_at IS NOT NULL FROM manifests WHERE repo_id = ?1 AND digest = ?2 @update",
+            values![repo.id, &new.digest],
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        // Purged between the two statements.
+        let Some((id, trashed)) = found else { continue };
+        tx.execute(
+            "UPDATE manifests SET media_type = ?2, artifact_type = ?3, pushed_at = ?4, pushed_by = ?5,
+               review_at = CASE WHEN review_at > ?6 THEN review_at ELSE ?6 END,
+               trashed_at = NULL, purge_at = NULL, trash_op = NULL WHERE id = ?1",
+            values![id, &new.media_type, artifact_type.clone(), new.now, actor, until],
+        )?;
+        if trashed {
+            count(tx, repo, Usage { trashed: -1, ..one })?;
+        }
+        return Ok(Stored { id, created: trashed });
+    }
+}
+
+/// Edges to everything that the manifest names and the repository serves; the digests that it must have and lacks.
+fn store_edges(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result<Vec<Digest>, Error> {
+    // What an earlier push of the same bytes resolved may have changed since: blobs came, children went.
+    tx.execute("DELETE FROM manifest_blobs WHERE manifest_id = ?1", values![id])?;
+    tx.execute("DELETE FROM manifest_children WHERE parent_id = ?1", values![id])?;
+    tx.execute("DELETE FROM manifest_missing WHERE manifest_id = ?1", values![id])?;
+    let mut missing = Vec::new();
+    // In the order of digests, so that two pushes lock in the same order.
+    let mut blobs: Vec<&Edge> = new.blobs.iter().collect();
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    for edge in blobs {
+        if !store_blob_edge(tx, repo, id, edge.ord, &edge.digest, edge.kind)? {
+            if edge.required {
+                missing.push(edge.digest.clone());
+            } else {
+                store_missing(tx, id, edge.ord, &edge.digest, edge.size, edge.kind, None)?;
+            }
+        }
+    }
+    let mut children: Vec<&Child> = new.children.iter().collect();
+    children.sort_by(|a, b| a.digest.cmp(&b.digest));
+    for child in children {
+        let platform = child.platform.as_deref().map(storable);
+        let found = store_child(tx, repo, id, child, platform.clone())?
+            || store_blob_edge(tx, repo, id, child.ord, &child.digest, EdgeKind::Child)?;
+        if !found {
+            if child.required {
+                missing.push(child.digest.clone());
+            } else {
+                store_missing(
+                    tx,
+                    id,
+                    child.ord,
+                    &child.digest,
+                    child.size,
+                    EdgeKind::Child,
+                    platform,
+                )?;
+            }
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    Ok(missing)
+}
+
+fn store_blob_edge(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    id: i64,
+    ord: i64,
+    digest: &Digest,
+    kind: EdgeKind,
+) -> Result<bool, Error> {
+    let made = tx.execute(
+        "INSERT INTO manifest_blobs(manifest_id, ord, repo_id, blob_id, kind)
+         SELECT CAST(?1 AS BIGINT), CAST(?2 AS INTEGER), l.repo_id, l.blob_id, CAST(?3 AS SMALLINT)
+         FROM blobs b JOIN repo_blobs l ON l.blob_id = b.id
+         WHERE b.digest = ?4 AND l.repo_id = ?5 AND l.hidden_at IS NULL @share OF l",
+        values![id, ord, kind as i64, digest, repo.id],
+    )?;
+    Ok(made > 0)
+}
+
+fn store_child(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    id: i64,
+    child: &Child,
+    platform: Option<Cow<'_, str>>,
+) -> Result<bool, Error> {
+    let made = tx.execute(
+        "INSERT INTO manifest_children(parent_id, ord, child_id, platform)
+         SELECT CAST(?1 AS BIGINT), CAST(?2 AS INTEGER), m.id, CAST(?3 AS TEXT) FROM manifests m
+         WHERE m.repo_id = ?4 AND m.digest = ?5 AND m.trashed_at IS NULL @share",
+        values![id, child.ord, platform, repo.id, &child.digest],
+    )?;
+    Ok(made > 0)
+}
+
+fn store_missing(
+    tx: &mut Tx<'_>,
+    id: i64,
+    ord: i64,
+    digest: &Digest,
+    size: u64,
+    kind: EdgeKind,
+    platform: Option<Cow<'_, str>>,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO manifest_missing(manifest_id, ord, digest, size, kind, platform)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![id, ord, digest, size, kind as i64, platform],
+    )?;
+    Ok(())
+}
+
+/// Indexes that were let in without this child list it from now on.
+fn adopt_parents(tx: &mut Tx<'_>, repo: Repo, id: i64, digest: &Digest) -> Result<(), Error> {
+    let adopted = tx.execute(
+        "INSERT INTO manifest_children(parent_id, ord, child_id, platform)
+         SELECT x.manifest_id, x.ord, CAST(?1 AS BIGINT), x.platform
+         FROM manifest_missing x JOIN manifests m ON m.id = x.manifest_id
+         WHERE x.digest = ?2 AND m.repo_id = ?3 AND x.kind = 2",
+        values![id, digest, repo.id],
+    )?;
+    if adopted > 0 {
+        forget_missing(tx, repo, digest)?;
+    }
+    Ok(())
+}
+
+/// Sets all tags, in their order. False if the first is not as it must be.
+fn set_tags(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result<bool, Error> {
+    let actor = new.actor.as_deref();
+    let mut setting = Setting {
+        repo,
+        actor,
+        now: new.now,
+        keep_ms: new.keep_ms,
+        op: None,
+    };
+    let mut tags: Vec<&Tag> = new.tags.iter().collect();
+    let first = tags.first().copied();
+    tags.sort();
+    tags.dedup();
+    for tag in tags {
+        let must_be = match &new.precondition {
+            Precondition::TagAbsent if Some(tag) == first => Held::Nothing,
+            Precondition::TagIs(digest) if Some(tag) == first => Held::This(digest),
+            _ => Held::Anything,
+        };
+        if !set_tag(
+            tx,
+            &mut setting,
+            tag,
+            Target {
+                id,
+                digest: &new.digest,
+            },
+            &must_be,
+        )? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A NUL cannot be kept in PostgreSQL's text, and no type or platform has one but by mischief.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        text.replace('\0', "").into()
+    } else {
+        text.into()
+    }
+}

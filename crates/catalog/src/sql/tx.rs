@@ -1,0 +1,173 @@
+//! One transaction, as operations see it. Other crates can hold a `Tx` and hand it on, but not run SQL with it.
+//!
+//! The engine begins and ends it; an operation that fails is undone whole. Statements are prepared once a connection.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+use crate::sql::dialect::{Dialect, expand};
+use crate::sql::value::{Row, Value};
+
+/// A transaction that is under way.
+pub struct Tx<'a> {
+    connection: Connection<'a>,
+    given_up: bool,
+}
+
+/// Who runs the statements.
+pub(crate) enum Connection<'a> {
+    Sqlite(&'a SqliteSession),
+    Postgres(&'a mut PostgresSession),
+}
+
+/// A connection to a file, and the texts that were expanded for it.
+pub(crate) struct SqliteSession {
+    pub(crate) raw: rusqlite::Connection,
+    texts: RefCell<HashMap<&'static str, Rc<str>>>,
+    /// Every statement that any connection of this catalog prepared.
+    seen: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+/// A connection to a server, and the statements that were prepared on it.
+pub(crate) struct PostgresSession {
+    pub(crate) client: postgres::Client,
+    prepared: HashMap<&'static str, postgres::Statement>,
+    /// Which stripe of the counters this connection adds to.
+    stripe: i64,
+}
+
+impl SqliteSession {
+    pub(crate) fn new(raw: rusqlite::Connection, seen: Arc<Mutex<BTreeSet<&'static str>>>) -> Self {
+        raw.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        Self {
+            raw,
+            texts: RefCell::default(),
+            seen,
+        }
+    }
+
+    fn text(&self, sql: &'static str) -> Rc<str> {
+        if let Some(text) = self.texts.borrow().get(sql) {
+            return Rc::clone(text);
+        }
+        let text: Rc<str> = expand(sql, Dialect::Sqlite).into();
+        self.texts.borrow_mut().insert(sql, Rc::clone(&text));
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(sql);
+        text
+    }
+}
+
+/// More than there are statements in this crate.
+const STATEMENTS_MAX: usize = 512;
+
+impl PostgresSession {
+    pub(crate) fn new(client: postgres::Client, stripe: i64) -> Self {
+        Self {
+            client,
+            prepared: HashMap::new(),
+            stripe,
+        }
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<postgres::Statement, Error> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(&expand(sql, Dialect::Postgres))?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(connection: Connection<'a>) -> Self {
+        Self {
+            connection,
+            given_up: false,
+        }
+    }
+
+    /// Undoes everything at the end, although the operation has an answer to give.
+    pub(crate) fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up
+    }
+
+    /// Which stripe of the counters to add to.
+    pub(crate) fn stripe(&self) -> i64 {
+        match &self.connection {
+            Connection::Sqlite(_) => 0,
+            Connection::Postgres(session) => session.stripe,
+        }
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Error> {
+        match &mut self.connection {
+            Connection::Sqlite(session) => {
+                let mut statement = session.raw.prepare_cached(&session.text(sql))?;
+                Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
+            }
+            Connection::Postgres(session) => {
+                let statement = session.statement(sql)?;
+                Ok(session.client.execute(&statement, &borrowed(values))?)
+            }
+        }
+    }
+
+    /// Runs a statement and maps all its rows.
+    pub(crate) fn query<T>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        match &mut self.connection {
+            Connection::Sqlite(session) => {
+                let mut statement = session.raw.prepare_cached(&session.text(sql))?;
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                let mut mapped = Vec::new();
+                while let Some(row) = rows.next()? {
+                    mapped.push(map(&Row::Sqlite(row))?);
+                }
+                Ok(mapped)
+            }
+            Connection::Postgres(session) => {
+                let statement = session.statement(sql)?;
+                let rows = session.client.query(&statement, &borrowed(values))?;
+                rows.iter().map(|row| map(&Row::Postgres(row))).collect()
+            }
+        }
+    }
+
+    /// Runs a statement that has one row or none.
+    pub(crate) fn first<T>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        Ok(self.query(sql, values, map)?.into_iter().next())
+    }
+
+    /// Whether a statement has a row.
+    pub(crate) fn exists(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
+        Ok(self.first(sql, values, |_| Ok(()))?.is_some())
+    }
+}
+
+fn borrowed<'v>(values: &'v [Value<'v>]) -> Vec<&'v (dyn postgres::types::ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn postgres::types::ToSql + Sync))
+        .collect()
+}

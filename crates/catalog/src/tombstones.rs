@@ -1,0 +1,48 @@
+//! Locations whose bytes may go. Written in the transaction that stops a row naming the location, and nowhere else (I6).
+
+use oci::Digest;
+
+use crate::Error;
+use crate::sql::{Row, Tx, values};
+
+/// Why bytes go. The numbers are kept in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    /// Another upload of the same blob was first.
+    Loser = 1,
+    /// They were damaged, and a new upload took their place.
+    Repaired = 2,
+}
+
+/// Locations whose time has come, at most `limit`.
+pub fn due_tombstones(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Vec<String>, Error> {
+    tx.query(
+        "SELECT location FROM tombstones WHERE not_before <= ?1 ORDER BY not_before LIMIT ?2",
+        values![now, limit],
+        |row: &Row<'_>| row.get(0),
+    )
+}
+
+/// The bytes at these locations are gone.
+pub fn finish_tombstones(tx: &mut Tx<'_>, locations: &[String]) -> Result<(), Error> {
+    for location in locations {
+        tx.execute("DELETE FROM tombstones WHERE location = ?1", values![location])?;
+    }
+    Ok(())
+}
+
+/// Hands bytes to the sweeper, from `not_before` on.
+pub(crate) fn bury(
+    tx: &mut Tx<'_>,
+    location: &str,
+    digest: &Digest,
+    size: u64,
+    not_before: i64,
+    reason: Reason,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO tombstones(location, digest, size, not_before, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+        values![location, digest, size, not_before, reason as i64],
+    )?;
+    Ok(())
+}

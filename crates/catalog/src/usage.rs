@@ -1,0 +1,131 @@
+//! Counters: what a repository, a namespace, and everything together use. Kept by the operations themselves.
+//!
+//! Units: bytes of distinct blobs; of a repository or namespace each linked blob once per repository, of everything
+//! each stored blob once. Never an input to a deletion (I10).
+
+use oci::RepositoryName;
+
+use crate::Error;
+use crate::repos::Repo;
+use crate::sql::{Row, Tx, values};
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Usage {
+    /// Bytes of blobs.
+    pub bytes: i64,
+    /// Blobs.
+    pub blobs: i64,
+    /// Manifests that are served.
+    pub manifests: i64,
+    /// Tags.
+    pub tags: i64,
+    /// Manifests in the trash.
+    pub trashed: i64,
+}
+
+/// Whose usage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// The whole catalog's.
+    Everything,
+    /// All repositories' whose name has this first component; the empty one for names without.
+    Namespace(String),
+    /// One repository's.
+    Repository(RepositoryName),
+}
+
+const EVERYTHING: i64 = 0;
+const NAMESPACE: i64 = 1;
+const REPOSITORY: i64 = 2;
+
+/// What a scope uses; zeros for one that is not known.
+pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
+    let (kind, id) = match scope {
+        Scope::Everything => (EVERYTHING, Some(0)),
+        Scope::Namespace(name) => (
+            NAMESPACE,
+            tx.first(
+                "SELECT id FROM namespaces WHERE name = ?1",
+                values![name],
+                |row| row.get(0),
+            )?,
+        ),
+        Scope::Repository(name) => (REPOSITORY, Repo::find(tx, name)?.map(|repo| repo.id)),
+    };
+    let Some(id) = id else { return Ok(Usage::default()) };
+    let sum = tx.query(
+        "SELECT bytes, blobs, manifests, tags, trashed FROM usage WHERE scope = ?1 AND scope_id = ?2",
+        values![kind, id],
+        |row: &Row<'_>| {
+            Ok(Usage {
+                bytes: row.get(0)?,
+                blobs: row.get(1)?,
+                manifests: row.get(2)?,
+                tags: row.get(3)?,
+                trashed: row.get(4)?,
+            })
+        },
+    )?;
+    Ok(sum.into_iter().fold(Usage::default(), |all, stripe| Usage {
+        bytes: all.bytes + stripe.bytes,
+        blobs: all.blobs + stripe.blobs,
+        manifests: all.manifests + stripe.manifests,
+        tags: all.tags + stripe.tags,
+        trashed: all.trashed + stripe.trashed,
+    }))
+}
+
+/// Adds to the counters of a repository and its namespace, and, but for blobs, of everything.
+pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Error> {
+    if more == Usage::default() {
+        return Ok(());
+    }
+    let whole = Usage {
+        bytes: 0,
+        blobs: 0,
+        ..more
+    };
+    if whole != Usage::default() {
+        add(tx, EVERYTHING, 0, whole)?;
+    }
+    add(tx, NAMESPACE, repo.namespace_id, more)?;
+    add(tx, REPOSITORY, repo.id, more)
+}
+
+/// Counts a blob that is stored now.
+pub(crate) fn count_stored(tx: &mut Tx<'_>, size: u64) -> Result<(), Error> {
+    let bytes = i64::try_from(size).unwrap_or(i64::MAX);
+    add(
+        tx,
+        EVERYTHING,
+        0,
+        Usage {
+            bytes,
+            blobs: 1,
+            ..Usage::default()
+        },
+    )
+}
+
+fn add(tx: &mut Tx<'_>, scope: i64, scope_id: i64, more: Usage) -> Result<(), Error> {
+    let stripe = tx.stripe();
+    tx.execute(
+        "INSERT INTO usage(scope, scope_id, stripe, bytes, blobs, manifests, tags, trashed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT(scope, scope_id, stripe) DO UPDATE SET bytes = usage.bytes + excluded.bytes,
+           blobs = usage.blobs + excluded.blobs, manifests = usage.manifests + excluded.manifests,
+           tags = usage.tags + excluded.tags, trashed = usage.trashed + excluded.trashed",
+        values![
+            scope,
+            scope_id,
+            stripe,
+            more.bytes,
+            more.blobs,
+            more.manifests,
+            more.tags,
+            more.trashed
+        ],
+    )?;
+    Ok(())
+}
