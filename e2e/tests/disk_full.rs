@@ -40,7 +40,7 @@ fn a_full_disk_refuses_the_upload_keeps_serving_and_gives_the_space_back() {
     for _ in 0..2 {
         // A refusal in the middle of a body may cost the connection.
         let mut client = Client::connect(landfall.address()).unwrap();
-        let session = client.start_upload("team/app").unwrap();
+        let session = start_when_there_is_room(&mut client);
         let refusal = append_until_refused(&mut client, &session, &mut dice);
         assert_eq!(refusal.status, 507, "{}", String::from_utf8_lossy(&refusal.body));
         let document: serde_json::Value = serde_json::from_slice(&refusal.body).unwrap();
@@ -60,6 +60,8 @@ fn a_full_disk_refuses_the_upload_keeps_serving_and_gives_the_space_back() {
     }
 
     let mut client = Client::connect(landfall.address()).unwrap();
+    let session = start_when_there_is_room(&mut client);
+    client.cancel_upload(&session).unwrap();
     let small = Image::of_layers(vec![dice.bytes(20 * MIB)], "amd64", None);
     push(&mut client, &small, "after");
     drop(client);
@@ -85,6 +87,23 @@ fn assert_whole(client: &mut Client, image: &Image, tag: &str) {
     for blob in &image.blobs {
         let whole = Found::Bytes(digest(blob), blob.len() as u64);
         assert_eq!(client.pull_blob("team/app", &digest(blob)).unwrap(), whole);
+    }
+}
+
+/// The room that a refused upload gives back may be noticed a moment later.
+fn start_when_there_is_room(client: &mut Client) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let request = Request::new("POST", "/v2/team/app/blobs/uploads/");
+        let response = client.expect(&[202, 507], request).unwrap();
+        if response.status == 202 {
+            return response.location().unwrap();
+        }
+        assert!(
+            Instant::now() < deadline,
+            "there is room again, and no upload may begin"
+        );
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

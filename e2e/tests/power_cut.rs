@@ -5,7 +5,7 @@
 //! a second server is started on it, and is held against the acknowledgements that clients had before the clone began.
 //! Each cut carries its own proof that it cuts: a file written without `fsync` must be lost, one with it must be there.
 //!
-//! `POWER_CUTS` sets how often (4 unless said otherwise), `SEED` which dice are thrown.
+//! `POWER_CUTS` sets how often (8 unless said otherwise), `SEED` which dice are thrown.
 
 #![expect(clippy::expect_used, reason = "helpers of a test fail it")]
 
@@ -21,7 +21,7 @@ use e2e::landfall::{Launch, program};
 use e2e::load::Load;
 
 const CLIENTS: usize = 4;
-const CUTS: u64 = 4;
+const CUTS: u64 = 8;
 const GIB: u64 = 1 << 30;
 
 #[test]
