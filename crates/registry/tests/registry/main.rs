@@ -1,0 +1,7 @@
+//! The domain as its callers see it: a real store and a real catalog in a folder of their own, time that the test moves,
+//! and a disk that fails when the test says so.
+
+mod faults;
+mod house;
+mod leases;
+mod sessions;
