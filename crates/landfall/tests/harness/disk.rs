@@ -41,8 +41,8 @@ impl SmallDisk {
         stat.f_bavail * stat.f_frsize
     }
 
-    /// Takes all room but so much; removing the answered file gives it back.
-    pub(crate) fn fill_but(&self, left: u64) -> PathBuf {
+    /// Takes all room but so much, until the answer is dropped.
+    pub(crate) fn fill_but(&self, left: u64) -> Ballast {
         let path = self.path().join("somebody-elses-file");
         let file = File::create(&path).unwrap();
         fallocate(
@@ -52,11 +52,16 @@ impl SmallDisk {
             self.free().saturating_sub(left),
         )
         .unwrap();
-        path
+        Ballast(path)
     }
+}
 
-    pub(crate) fn give_back(&self, file: &Path) {
-        fs::remove_file(file).unwrap();
+/// A file that takes room on a disk for as long as this is kept.
+pub(crate) struct Ballast(PathBuf);
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
     }
 }
 

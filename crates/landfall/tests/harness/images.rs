@@ -3,6 +3,8 @@
 //! Shape: an [`Image`] is a manifest that is still a JSON value, with the blobs it names; [`Manifest`] is its final bytes.
 //! Source: image-spec "Image Manifest", "Image Index", "Descriptor".
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256, Sha512};
 
@@ -30,7 +32,10 @@ pub(crate) fn sha512_of(bytes: impl AsRef<[u8]>) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// So many bytes without a pattern, always the same for the same seed.

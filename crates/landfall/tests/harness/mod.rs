@@ -25,7 +25,7 @@ pub(crate) use wire::Connection;
 use std::time::{Duration, Instant};
 
 /// How long a story waits for something that must happen: far more than any machine needs, so that only a real hang ends there.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `done` says so. What is awaited is named in the failure.
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {

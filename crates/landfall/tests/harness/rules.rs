@@ -29,7 +29,7 @@ const CODES: [&str; 19] = [
 /// Panics if the answer breaks a rule.
 pub(crate) fn hold(method: &str, target: &str, answer: &Response) {
     let path = target.split('?').next().unwrap_or_default();
-    if !(path == "/v2" || path.contains("/v2/")) {
+    if !(path == "/v2" || path.starts_with("/v2/") || path.starts_with("/reg/v2/")) {
         return;
     }
     let story = format!("{method} {target} ->\n{answer}");

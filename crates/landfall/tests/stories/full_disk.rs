@@ -51,7 +51,7 @@ fn a_push_that_fills_the_disk_is_507_and_pulls_go_on() {
         .body(noise("large", 100 << 20));
     refused.send().expect_error(507, "UNKNOWN");
     landfall.expect_image(REPO, "before", &image);
-    disk.give_back(&ballast);
+    drop(ballast);
     let after = Image::new("after").layer(noise("after", 2_000_000));
     wait_until("pushes are taken again", || {
         landfall.post(&format!("/v2/{REPO}/blobs/uploads/")).send().status == 202
@@ -74,6 +74,6 @@ fn deletes_still_work_on_a_full_disk() {
     landfall.expect_image(REPO, "latest", &image);
     landfall.delete_manifest(REPO, &manifest.digest()).expect(202);
     landfall.head_manifest(REPO, "latest").expect(404);
-    disk.give_back(&ballast);
+    drop(ballast);
     landfall.stop();
 }

@@ -130,7 +130,7 @@ fn numbers_of_a_page_are_checked() {
         none.words("tags").is_empty() && none.next_page().is_none(),
         "{none}"
     );
-    for n in ["-1", "x", "1.5", "", "0x10", "99999999999999999999999999"] {
+    for n in ["-1", "x", "1.5", "", "0x10"] {
         let answer = list(&landfall, &format!("n={n}"));
         let catalog = landfall.get(&format!("/v2/_catalog?n={n}")).send();
         if n.is_empty() {
@@ -143,8 +143,10 @@ fn numbers_of_a_page_are_checked() {
             catalog.expect_error(400, "PAGINATION_NUMBER_INVALID");
         }
     }
-    let all = list(&landfall, "n=99999").expect(200);
-    assert_eq!((all.words("tags").len(), all.next_page()), (2, None));
+    for n in ["99999", "99999999999999999999999999"] {
+        let all = list(&landfall, &format!("n={n}")).expect(200);
+        assert_eq!((all.words("tags").len(), all.next_page()), (2, None));
+    }
 }
 
 #[test]

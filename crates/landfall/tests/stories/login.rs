@@ -178,33 +178,36 @@ fn the_scheme_is_read_in_any_case() {
 
 #[test]
 fn unusual_passwords_work() {
-    let (longest, too_long) = ("p".repeat(72), "p".repeat(73));
-    let lines = [
-        bcrypt_line("colon", "a:b:c"),
-        bcrypt_line("utf8", "pässwörd→🐝"),
-        bcrypt_line("space", " a b "),
-        bcrypt_line("longest", &longest),
-        bcrypt_line("with.dots-and_more@example.com", "x"),
-    ];
-    let (landfall, _) = Landfall::with_users(&lines.join("\n"));
-    for (user, password) in [
+    let users = [
         ("colon", "a:b:c"),
         ("utf8", "pässwörd→🐝"),
         ("space", " a b "),
-        ("longest", &*longest),
+        ("longest", &*"p".repeat(72)),
         ("with.dots-and_more@example.com", "x"),
-    ] {
+    ];
+    let lines: Vec<String> = users
+        .iter()
+        .map(|(user, password)| bcrypt_line(user, password))
+        .collect();
+    let (landfall, _) = Landfall::with_users(&lines.join("\n"));
+    for (user, password) in users {
         assert_eq!(status_of(&landfall.as_user(user, password)), 200, "{user}");
-        let longer = status_of(&landfall.as_user(user, &format!("{password}x")));
-        assert_eq!(longer, 401, "{user} with one more letter");
+        let shorter: String = password.chars().skip(1).collect();
+        assert_eq!(
+            status_of(&landfall.as_user(user, &shorter)),
+            401,
+            "{user} with one letter less"
+        );
     }
-    let once = status_of(&landfall.as_user("longest", &too_long));
-    assert_eq!(once, status_of(&landfall.as_user("longest", &too_long)));
-    assert!(
-        once == 401,
-        "only 72 bytes of a password count, so 73 are refused: {once}"
-    );
     landfall.log().expect_clean();
+}
+
+#[test]
+fn a_password_longer_than_bcrypt_can_see_still_opens_what_htpasswd_made_of_it() {
+    let long = "p".repeat(73);
+    let (landfall, _) = Landfall::with_users(&bcrypt_line("long", &long));
+    assert_eq!(status_of(&landfall.as_user("long", &long)), 200);
+    assert_eq!(status_of(&landfall.as_user("long", &"p".repeat(71))), 401);
 }
 
 #[test]

@@ -223,8 +223,8 @@ fn tampered_state_is_refused_and_the_session_lives() {
     let (path, query) = location.split_once('?').expect("the Location carries a _state");
     assert!(query.contains("_state="), "{location}");
     for state in ["nonsense", "AAAA", "%00", "e30="] {
-        let patch = landfall.patch(&format!("{path}?_state={state}")).body("x").send();
-        patch.expect_error(400, "BLOB_UPLOAD_INVALID");
+        let answer = landfall.patch(&format!("{path}?_state={state}")).body("x").send();
+        answer.expect_error(400, "BLOB_UPLOAD_INVALID");
     }
     landfall
         .get(&location)
