@@ -140,7 +140,6 @@ impl Registry {
                 Precondition::TagIs(digest) => catalog::Precondition::TagIs(digest),
             },
             now: self.now(),
-            lease_ms: rules.lease_ms,
             keep_ms: self.keep_ms(),
             actor,
         })

@@ -40,9 +40,6 @@ async fn the_second_copy_of_a_blob_is_swept() {
     let copies = || walk(&folder);
     assert_eq!(copies(), 2);
     registry.sweep().await.unwrap();
-    assert_eq!(copies(), 2, "a reader may still be on its way to it");
-    house.clock.advance(2 * 3_600_000);
-    registry.sweep().await.unwrap();
     assert_eq!(copies(), 1);
     for repository in ["a", "b"] {
         assert!(read(&registry, repository, &digest_of(&bytes)).await.unwrap() == bytes);
@@ -72,5 +69,11 @@ async fn a_manifest_of_missing_blobs_names_each_of_them() {
     let here = push_in_parts(&registry, "a", b"here").await.unwrap();
     let (one, two) = (digest_of(b"one"), digest_of(b"two"));
     let refused = push_manifest(&registry, "a:1", image(&one, &[here, two.clone()])).await;
-    assert!(matches!(refused, Err(Error::Missing(missing)) if missing == [one, two]));
+    let Err(Error::Missing(mut missing)) = refused else {
+        panic!("{refused:?}")
+    };
+    let mut expected = [one, two];
+    missing.sort();
+    expected.sort();
+    assert_eq!(missing, expected);
 }
