@@ -93,8 +93,6 @@ impl Launch {
         for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
             command.env_remove(name);
         }
-        // A configuration of this machine, in a place where one is looked for, must not reach the test.
-        command.env("REGISTRY_CONFIGURATION_PATH", "/dev/null");
         command
             .args(&self.arguments)
             .env("LANDFALL_CONFIG", DEFAULTS)
