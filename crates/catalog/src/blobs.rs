@@ -150,18 +150,13 @@ fn store_row(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<(i64, Published), Error>
             "UPDATE blobs SET location = ?2, inline = ?3, health = 0, verified_at = ?4 WHERE id = ?1 AND health = 2",
             values![id, location, inline, blob.now],
         )? > 0;
-        let (loser, not_before, reason) = match repaired {
-            true => (
-                old.as_ref(),
-                blob.now.saturating_add(READ_GRACE_MS),
-                Reason::Repaired,
-            ),
+        let (loser, not_before, reason) = if repaired {
+            let not_before = blob.now.saturating_add(READ_GRACE_MS);
+            (old.as_ref(), not_before, Reason::Repaired)
+        } else {
             // Nobody was ever sent to our copy.
-            false => (
-                location.filter(|&ours| Some(ours) != old.as_ref()),
-                blob.now,
-                Reason::Loser,
-            ),
+            let ours = location.filter(|&ours| Some(ours) != old.as_ref());
+            (ours, blob.now, Reason::Loser)
         };
         if let Some(location) = loser {
             bury(tx, location, &blob.digest, blob.size, not_before, reason)?;

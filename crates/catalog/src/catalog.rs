@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::engine::{
-    Broken, Lane, Operation, PostgresEngine, PostgresOptions, Queue, SqliteEngine, SqliteOptions,
+    Broken, Lane, PostgresEngine, PostgresOptions, Queue, SqliteEngine, SqliteOptions, cause, job,
 };
 use crate::sql::Tx;
 
@@ -96,12 +96,12 @@ impl Catalog {
         operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
         lane: Lane,
     ) -> Result<T, Error> {
-        let (job, answer) = Operation::new(operation);
+        let (job, answer) = job(operation);
         queue.push(job, lane)?;
         // Only a thread that died drops a job without an answer, and nobody knows how far it was.
         answer.await.unwrap_or_else(|_| {
             Err(Error::CommitUnknown {
-                source: crate::engine::cause("the catalog's thread ended"),
+                source: cause("the catalog's thread ended"),
             })
         })
     }

@@ -121,6 +121,9 @@ pub enum PutManifest {
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     id: i64,
+    /// Whether there was no row, not even in the trash.
+    fresh: bool,
+    /// Whether it was not served before.
     created: bool,
 }
 
@@ -129,7 +132,7 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
     let repo = Repo::ensure(tx, &new.repo, new.now)?;
     let body = store_body(tx, new)?;
     let stored = store_row(tx, repo, body, new)?;
-    let missing = store_edges(tx, repo, stored.id, new)?;
+    let missing = store_edges(tx, repo, stored, new)?;
     if !missing.is_empty() {
         tx.give_up();
         return Ok(PutManifest::Missing(missing));
@@ -195,7 +198,11 @@ fn store_row(tx: &mut Tx<'_>, repo: Repo, body: i64, new: &NewManifest) -> Resul
         )?;
         if let Some(id) = made {
             count(tx, repo, one)?;
-            return Ok(Stored { id, created: true });
+            return Ok(Stored {
+                id,
+                fresh: true,
+                created: true,
+            });
         }
         let found: Option<(i64, bool)> = tx.first(
             "SELECT id, trashed_at IS NOT NULL FROM manifests WHERE repo_id = ?1 AND digest = ?2 @update",
@@ -213,16 +220,23 @@ fn store_row(tx: &mut Tx<'_>, repo: Repo, body: i64, new: &NewManifest) -> Resul
         if trashed {
             count(tx, repo, Usage { trashed: -1, ..one })?;
         }
-        return Ok(Stored { id, created: trashed });
+        return Ok(Stored {
+            id,
+            fresh: false,
+            created: trashed,
+        });
     }
 }
 
 /// Edges to everything that the manifest names and the repository serves; the digests that it must have and lacks.
-fn store_edges(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result<Vec<Digest>, Error> {
-    // What an earlier push of the same bytes resolved may have changed since: blobs came, children went.
-    tx.execute("DELETE FROM manifest_blobs WHERE manifest_id = ?1", values![id])?;
-    tx.execute("DELETE FROM manifest_children WHERE parent_id = ?1", values![id])?;
-    tx.execute("DELETE FROM manifest_missing WHERE manifest_id = ?1", values![id])?;
+fn store_edges(tx: &mut Tx<'_>, repo: Repo, stored: Stored, new: &NewManifest) -> Result<Vec<Digest>, Error> {
+    let id = stored.id;
+    if !stored.fresh {
+        // What an earlier push of the same bytes resolved may have changed since: blobs came, children went.
+        tx.execute("DELETE FROM manifest_blobs WHERE manifest_id = ?1", values![id])?;
+        tx.execute("DELETE FROM manifest_children WHERE parent_id = ?1", values![id])?;
+        tx.execute("DELETE FROM manifest_missing WHERE manifest_id = ?1", values![id])?;
+    }
     let mut missing = Vec::new();
     // In the order of digests, so that two pushes lock in the same order.
     let mut blobs: Vec<&Edge> = new.blobs.iter().collect();

@@ -128,34 +128,67 @@ impl Sweep {
         Ok(true)
     }
 
-    /// Live referrers of a manifest that no tag and no live index holds, locked.
-    fn referrers(&self, tx: &mut Tx<'_>, subject: &Digest) -> Result<Vec<(i64, Digest)>, Error> {
-        tx.query(
+    /// Live referrers of a manifest that no tag and no live index holds.
+    fn referrers(&self, tx: &mut Tx<'_>, subject: &Digest) -> Result<Vec<Found>, Error> {
+        let locked = tx.query(
             "SELECT m.id, m.digest FROM manifests m
-             WHERE m.repo_id = ?1 AND m.subject_digest = ?2 AND m.trashed_at IS NULL
-               AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-               AND NOT EXISTS (SELECT 1 FROM manifest_children c JOIN manifests p ON p.id = c.parent_id
-                               WHERE c.child_id = m.id AND p.trashed_at IS NULL)
-             ORDER BY m.id @update OF m",
+             WHERE m.repo_id = ?1 AND m.subject_digest = ?2 AND m.trashed_at IS NULL ORDER BY m.id @update",
             values![self.repo.id, subject],
-            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
-        )
+            found,
+        )?;
+        retain(locked, |one| Ok(!is_listed_or_tagged(tx, one.0)?))
     }
 
-    /// Live children of an index that no tag, no other live index, no live subject and no lease holds, locked.
-    fn children(&self, tx: &mut Tx<'_>, parent: i64) -> Result<Vec<(i64, Digest)>, Error> {
-        tx.query(
+    /// Live children of an index that no lease, no tag, no other live index and no live subject holds.
+    fn children(&self, tx: &mut Tx<'_>, parent: i64) -> Result<Vec<Found>, Error> {
+        let locked = tx.query(
             "SELECT m.id, m.digest FROM manifests m
              WHERE m.id IN (SELECT c.child_id FROM manifest_children c WHERE c.parent_id = ?1)
-               AND m.trashed_at IS NULL AND (m.review_at IS NULL OR m.review_at <= ?2)
-               AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-               AND NOT EXISTS (SELECT 1 FROM manifest_children c JOIN manifests p ON p.id = c.parent_id
-                               WHERE c.child_id = m.id AND p.trashed_at IS NULL)
-               AND NOT EXISTS (SELECT 1 FROM manifests s WHERE s.repo_id = m.repo_id
-                               AND s.digest = m.subject_digest AND s.trashed_at IS NULL)
-             ORDER BY m.id @update OF m",
+               AND m.trashed_at IS NULL AND (m.review_at IS NULL OR m.review_at <= ?2) ORDER BY m.id @update",
             values![parent, self.now],
-            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
-        )
+            found,
+        )?;
+        retain(locked, |one| {
+            Ok(!is_listed_or_tagged(tx, one.0)? && !refers_to_live(tx, one.0)?)
+        })
     }
+}
+
+/// A manifest's row and digest.
+type Found = (i64, Digest);
+
+fn found(row: &Row<'_>) -> Result<Found, Error> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// What holds a row is asked only after the row was locked, in a statement of its own: one that began before the lock
+/// was granted does not see what the other transaction did.
+fn retain(
+    rows: Vec<Found>,
+    mut keep: impl FnMut(&Found) -> Result<bool, Error>,
+) -> Result<Vec<Found>, Error> {
+    let mut kept = Vec::with_capacity(rows.len());
+    for row in rows {
+        if keep(&row)? {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
+}
+
+fn is_listed_or_tagged(tx: &mut Tx<'_>, id: i64) -> Result<bool, Error> {
+    tx.exists(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = ?1)
+           OR EXISTS (SELECT 1 FROM manifest_children c JOIN manifests p ON p.id = c.parent_id
+                      WHERE c.child_id = ?1 AND p.trashed_at IS NULL)",
+        values![id],
+    )
+}
+
+fn refers_to_live(tx: &mut Tx<'_>, id: i64) -> Result<bool, Error> {
+    tx.exists(
+        "SELECT 1 FROM manifests m JOIN manifests s ON s.repo_id = m.repo_id AND s.digest = m.subject_digest
+         WHERE m.id = ?1 AND s.trashed_at IS NULL",
+        values![id],
+    )
 }

@@ -21,29 +21,26 @@ pub(crate) trait Job: Send {
 }
 
 /// One operation and who waits for it.
-pub(crate) struct Operation<T, F> {
+struct Operation<T, F> {
     work: F,
     outcome: Option<Result<T, Error>>,
     waiting: oneshot::Sender<Result<T, Error>>,
 }
 
-impl<T, F> Operation<T, F>
-where
-    T: Send + 'static,
-    F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
-{
-    /// The job, and where its answer will be.
-    pub(crate) fn new(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, Error>>) {
-        let (waiting, answer) = oneshot::channel();
-        (
-            Box::new(Self {
-                work,
-                outcome: None,
-                waiting,
-            }),
-            answer,
-        )
-    }
+/// Where an answer will be.
+pub(crate) type Answer<T> = oneshot::Receiver<Result<T, Error>>;
+
+/// The job that does `work`, and where its answer will be.
+pub(crate) fn job<T: Send + 'static>(
+    work: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+) -> (Box<dyn Job>, Answer<T>) {
+    let (waiting, answer) = oneshot::channel();
+    let operation = Operation {
+        work,
+        outcome: None,
+        waiting,
+    };
+    (Box::new(operation), answer)
 }
 
 impl<T, F> Job for Operation<T, F>

@@ -10,7 +10,7 @@ mod queue;
 mod sqlite;
 mod worker;
 
-pub(crate) use job::{Job, Operation, cause};
+pub(crate) use job::{Job, cause, job};
 pub(crate) use postgres::PostgresEngine;
 pub use postgres::PostgresOptions;
 pub(crate) use queue::{Lane, Queue};

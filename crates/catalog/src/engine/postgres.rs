@@ -94,7 +94,9 @@ impl PostgresEngine {
                 let queue = Arc::clone(queue);
                 engine.workers.start("catalog-postgres", move || {
                     while let Some(jobs) = queue.take(1) {
-                        jobs.into_iter().for_each(|job| seat.run(job));
+                        for job in jobs {
+                            seat.run(job);
+                        }
                     }
                 })?;
             }
@@ -210,8 +212,8 @@ impl Seat {
             Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         let session = self.session()?;
-        let began = session.client.batch_execute(begin).map_err(Error::from);
-        self.drop_if_gone(began)?;
+        let outcome = session.client.batch_execute(begin).map_err(Error::from);
+        self.drop_if_gone(outcome)?;
         let session = self.session()?;
         let mut tx = Tx::new(Connection::Postgres(session));
         job.run(&mut tx);

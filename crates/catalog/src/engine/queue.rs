@@ -66,10 +66,9 @@ impl Queue {
                     lanes = self.arrived.wait(lanes).unwrap_or_else(PoisonError::into_inner);
                     continue;
                 }
-                (false, true) => Lane::Foreground,
                 (true, false) => Lane::Maintenance,
                 (false, false) if lanes.turn % 4 == 3 => Lane::Maintenance,
-                (false, false) => Lane::Foreground,
+                (false, _) => Lane::Foreground,
             };
             lanes.turn = lanes.turn.wrapping_add(1);
             let waiting = match lane {
@@ -97,10 +96,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Operation;
+    use crate::engine::job::job as make;
 
     fn job(lane: Lane, queue: &Queue) -> Result<(), Error> {
-        let (job, _answer) = Operation::new(|_: &mut crate::Tx<'_>| Ok(()));
+        let (job, _answer) = make(|_: &mut crate::Tx<'_>| Ok(()));
         queue.push(job, lane)
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::checkpoint::Checkpointer;
-use super::{Broken, Job, Queue, Workers};
+use super::{Broken, Job, Queue, Workers, cause};
 use crate::Error;
 use crate::schema;
 use crate::sql::{Connection as Engine, Dialect, SqliteSession, Tx, expand};
@@ -118,7 +118,9 @@ impl SqliteEngine {
         self.others.start("catalog-reader", move || {
             let session = SqliteSession::new(raw, seen);
             while let Some(jobs) = queue.take(1) {
-                jobs.into_iter().for_each(|job| read(&session, job));
+                for job in jobs {
+                    read(&session, job);
+                }
             }
         })
     }
@@ -163,13 +165,18 @@ impl Drop for SqliteEngine {
 }
 
 /// Opens a connection as every one of ours must be.
-fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let raw = Connection::open_with_flags(path, flags)?;
-    raw.busy_timeout(Duration::from_millis(5_000))?;
-    let mode: String = raw.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        tracing::warn!(%mode, "the catalog's file system does not allow a write-ahead log");
+    raw.busy_timeout(Duration::from_secs(5))?;
+    let journal: String = raw.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if journal != "wal" {
+        let words =
+            format!("its file system allows no write-ahead log (journal mode {journal}): use a local disk");
+        return Err(Error::Open {
+            path: path.to_owned(),
+            source: cause(&words),
+        });
     }
     raw.pragma_update(None, "synchronous", "FULL")?;
     raw.pragma_update(None, "foreign_keys", true)?;
@@ -211,8 +218,8 @@ fn cannot_open(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn opening(path: &Path, error: rusqlite::Error) -> Error {
-    match Error::from(error) {
+fn opening(path: &Path, error: Error) -> Error {
+    match error {
         Error::Database { source } => Error::Open {
             path: path.to_owned(),
             source,
@@ -232,11 +239,10 @@ impl Writer {
     /// One batch, one commit, all answers.
     fn run(&mut self, mut batch: Vec<Box<dyn Job>>) {
         let lost = if self.broken.is_set() {
-            Err(Error::Broken)
+            Some(Error::Broken)
         } else {
-            self.transact(&mut batch)
+            self.transact(&mut batch).err()
         };
-        let lost = lost.err();
         for job in batch {
             job.answer(lost.as_ref());
         }

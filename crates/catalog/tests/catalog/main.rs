@@ -4,5 +4,9 @@
 //! proves nothing. `cargo xtask test` starts one.
 
 mod blobs;
+mod engines;
 mod harness;
+mod lists;
+mod manifests;
 mod tags;
+mod trash;
