@@ -2,7 +2,7 @@
 //!
 //! Shape: `Settings::load(Sources)` -> `Loaded` (settings, warnings, where each value came from) or `Problems`
 //! (everything that is wrong, at once). Nothing here touches the process: environment, flags and file access are handed in.
-//! Each key is one row of [`table`]: parsing, `explain`, the reference page and "did you mean" read the same row.
+//! Each key is one row of `table`: parsing, `explain`, the reference page and "did you mean" read the same row.
 //! Units: durations are `std::time::Duration`, sizes are bytes (`u64`).
 //! Source: the configuration format of the CNCF registry (`version: 0.1`), plus the sections that are Landfall's own.
 

@@ -112,7 +112,8 @@ pub(crate) fn with_default_command(arguments: impl IntoIterator<Item = OsString>
 
 /// An argument with a slash, or one that ends as YAML files do, is a file.
 pub(crate) fn is_file_name(text: &str) -> bool {
-    text.contains('/') || text.ends_with(".yml") || text.ends_with(".yaml")
+    let extension = std::path::Path::new(text).extension().unwrap_or_default();
+    text.contains('/') || extension == "yml" || extension == "yaml"
 }
 
 impl ServeArguments {

@@ -18,10 +18,13 @@ use crate::cli::{Cli, Command, ConfigCommand};
 fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::with_default_command(std::env::args_os()));
     let outcome = match cli.command {
-        Command::Serve(arguments) => commands::serve::run(arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => commands::config::check(&arguments),
         Command::Config(ConfigCommand::Explain(arguments)) => commands::config::explain(&arguments),
-        Command::Config(ConfigCommand::Reference) => commands::config::reference(),
+        Command::Config(ConfigCommand::Reference) => {
+            commands::config::reference();
+            Ok(())
+        }
         Command::Version => {
             println!("landfall {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -167,7 +167,7 @@ impl Registry {
             match self.cancel_upload(permit, status.id).await {
                 Ok(()) | Err(Error::UploadUnknown) => {}
                 Err(error) => {
-                    tracing::warn!(%error, upload = %status.id, "a failed upload could not be removed")
+                    tracing::warn!(%error, upload = %status.id, "a failed upload could not be removed");
                 }
             }
         }

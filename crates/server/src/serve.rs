@@ -138,7 +138,7 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
                 };
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
-            let io = TokioIo::new(Patient::new(stream, Duration::from_secs(60)));
+            let io = TokioIo::new(Patient::new(stream, Duration::from_mins(1)));
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

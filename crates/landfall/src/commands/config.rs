@@ -46,7 +46,12 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
             problems.errors.len()
         ))),
         Err(problems) => Err(Failure::configuration(
-            problems.errors.iter().map(|error| format!("{error}\n")).collect(),
+            problems
+                .errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n\n"),
         )),
         Ok(_) if arguments.json => Ok(()),
         Ok(loaded) => {
@@ -93,9 +98,8 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<(), Failure> {
 }
 
 /// The page of all settings, made from the one table that also parses them.
-pub(crate) fn reference() -> Result<(), Failure> {
+pub(crate) fn reference() {
     print!("{}", config::settings_reference());
-    Ok(())
 }
 
 fn print_json(value: &impl Serialize) {

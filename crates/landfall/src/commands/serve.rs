@@ -24,7 +24,7 @@ const READ_BYTES: usize = 16 * 1024 * 1024;
 const BLOCKING_THREADS: usize = 32;
 
 /// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     if let Some(name) = arguments
         .file
         .as_ref()
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: ServeArguments) -> Result<(), Failure> {
             "{name:?} is not a configuration file (write ./{name} if it is one)\n  fix   landfall serve --listen ADDRESS, with a proxy for HTTPS in front"
         )));
     }
-    let (settings, warnings) = super::config::settings(&arguments)?;
+    let (settings, warnings) = super::config::settings(arguments)?;
     logging::start(&settings.log);
     for warning in &warnings {
         tracing::warn!("{}", warning.one_line());
@@ -151,7 +151,7 @@ fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
         inline_max: usize::try_from(settings.storage.inline_bytes_max).unwrap_or(usize::MAX),
         ..FsOptions::default()
     };
-    FsStore::open(&place.root, Arc::new(HostFiles::default()), options).map_err(|error| match &error {
+    FsStore::open(&place.root, Arc::new(HostFiles), options).map_err(|error| match &error {
         store::Error::Held { .. } => Failure::held("LF-STO-004", with_causes(&error)),
         store::Error::NoRoom { .. } => Failure::no_room("LF-STO-005", with_causes(&error)),
         _ => Failure::failed("LF-STO-001", with_causes(&error)),

@@ -1,6 +1,8 @@
 //! The domain as its callers see it: a real store and a real catalog in a folder of their own, time that the test moves,
 //! and a disk that fails when the test says so.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 mod faults;
 mod house;
 mod leases;

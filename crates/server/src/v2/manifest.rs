@@ -190,7 +190,7 @@ fn wants_single_image(x: &Exchange<'_>, reference: &Reference, media_type: &str)
         .map(|one| one.split(';').next().unwrap_or_default().trim())
         .collect();
     let knows_lists = |one: &&str| *one == "*/*" || MediaType::parse(one).is_some_and(MediaType::is_index);
-    accepted.contains(&media_types::DOCKER_MANIFEST) && !accepted.iter().any(|one| knows_lists(one))
+    accepted.contains(&media_types::DOCKER_MANIFEST) && !accepted.iter().any(knows_lists)
 }
 
 /// The linux/amd64 child of a list; the list itself where it has none.

@@ -5,8 +5,8 @@
 //! Source: the `_state` parameter of the CNCF registry.
 
 use hmac::{Hmac, KeyInit, Mac};
-use oci::RepositoryName;
-use sha2::Sha256;
+use oci::{Digest, RepositoryName};
+use sha2::{Digest as _, Sha256, Sha512};
 use uuid::Uuid;
 
 /// Signs and reads states. The key is `http.secret`, or one made at the first start.
@@ -21,37 +21,24 @@ impl StateKey {
     /// A key of any length.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
-        // HMAC takes keys of every length, so this cannot fail; an empty key would still be a key.
-        Self(Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&Default::default())))
+        // Hashed to the size of HMAC's block, so that a secret of any length is a key.
+        Self(Hmac::new(&Sha512::digest(secret)))
     }
 
     /// `<offset>.<hex of the signature>`.
     #[must_use]
     pub fn sign(&self, name: &RepositoryName, id: Uuid, offset: u64) -> String {
         let tag = self.mac(name, id, offset).finalize().into_bytes();
-        let mut text = format!("{offset}.");
-        for byte in tag {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
+        format!("{offset}.{}", Digest::Sha256(tag.into()).hex())
     }
 
     /// The offset in a state that we signed for this upload.
     pub fn read(&self, name: &RepositoryName, id: Uuid, state: &str) -> Result<u64, BadState> {
         let (offset, tag) = state.split_once('.').ok_or(BadState)?;
         let offset = offset.parse().map_err(|_| BadState)?;
-        let tag: Vec<u8> = tag
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| {
-                std::str::from_utf8(pair)
-                    .ok()
-                    .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            })
-            .collect::<Option<_>>()
-            .ok_or(BadState)?;
+        let tag: Digest = format!("sha256:{tag}").parse().map_err(|_| BadState)?;
         self.mac(name, id, offset)
-            .verify_slice(&tag)
+            .verify_slice(tag.raw())
             .map_err(|_| BadState)?;
         Ok(offset)
     }
