@@ -17,6 +17,7 @@ mod manifests;
 mod put;
 mod referrers;
 mod repos;
+mod restore;
 mod schema;
 mod sql;
 mod tags;
@@ -39,6 +40,7 @@ pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
 pub use referrers::{Referrer, ReferrersPage, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
+pub use restore::{Restored, restore};
 pub use sql::Tx;
 pub use tags::{TagPage, delete_tag, list_tags};
 pub use tombstones::{due_tombstones, finish_tombstones};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
-use crate::history::{ChangeKind, record_change};
+use crate::history::{ChangeKind, EventKind, record_change};
 use crate::links::forget_missing;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
@@ -348,6 +348,7 @@ fn set_tags(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result<b
     let actor = new.actor.as_deref();
     let mut setting = Setting {
         repo,
+        kind: EventKind::Set,
         actor,
         now: new.now,
         keep_ms: new.keep_ms,

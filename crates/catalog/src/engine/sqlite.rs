@@ -147,8 +147,10 @@ impl SqliteEngine {
         let plan = |sql: &&'static str| {
             let text = format!("EXPLAIN QUERY PLAN {}", expand(sql, Dialect::Sqlite));
             let mut statement = raw.prepare(&text)?;
+            // A plan needs no parameters.
             let steps = statement
-                .query_map([], |row| row.get(3))?
+                .raw_query()
+                .mapped(|row| row.get(3))
                 .collect::<Result<_, _>>()?;
             Ok(((*sql).to_owned(), steps))
         };

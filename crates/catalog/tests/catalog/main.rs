@@ -6,7 +6,11 @@
 mod blobs;
 mod engines;
 mod harness;
+mod journey;
 mod lists;
 mod manifests;
+mod postgres;
+mod restore;
+mod sqlite;
 mod tags;
 mod trash;
