@@ -350,3 +350,6 @@ fn read(session: &SqliteSession, mut job: Box<dyn Job>) {
     }
     job.answer(lost.as_ref());
 }
+
+#[cfg(test)]
+mod tests;
