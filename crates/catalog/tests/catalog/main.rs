@@ -9,6 +9,7 @@ mod harness;
 mod journey;
 mod lists;
 mod manifests;
+mod model;
 mod postgres;
 mod restore;
 mod sqlite;
