@@ -7,6 +7,7 @@
 //! Words: a *link* lets a repository serve a blob; an *edge* is what a manifest names; edge, link, blob row and durable
 //! bytes each imply the next (I4), and foreign keys hold that.
 
+mod audit;
 mod blobs;
 mod catalog;
 mod engine;
@@ -27,6 +28,7 @@ mod uploads;
 mod usage;
 mod users;
 
+pub use audit::audit;
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
     mark_blob, publish_blob, touch_blob, unlink_blob,

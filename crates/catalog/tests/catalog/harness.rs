@@ -124,7 +124,7 @@ impl Drop for Schema {
 /// How the stories open PostgreSQL: few connections, and a server that need not sync.
 pub(crate) fn postgres_options() -> PostgresOptions {
     PostgresOptions {
-        connections: 3,
+        connections: 6,
         fsync_required: false,
     }
 }

@@ -11,6 +11,7 @@ mod lists;
 mod manifests;
 mod model;
 mod postgres;
+mod races;
 mod restore;
 mod sqlite;
 mod tags;

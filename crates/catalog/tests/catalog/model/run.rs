@@ -1,242 +1,23 @@
-//! Any sequence of operations does the same to both engines and to a small model in memory.
-//!
-//! The world: two repositories, four blobs, six documents that name them and each other, two tags. Every answer is
-//! compared, and after each sequence everything that can be seen.
+//! One sequence of steps, done to a catalog and to the model at once, each answer compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use catalog::{
     EdgeKind, MountSource, NewManifest, Precondition, PutManifest, Restored, Scope, Trashed, Unlinked, Usage,
 };
 use oci::{Digest, Reference, RepositoryName};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-use tokio::runtime::Runtime;
 
+use super::Step;
+use super::world::{
+    BLOBS, Content, DOCUMENTS, Document, Model, Named, REPOS, Repo, TAGS, Undoable, children,
+};
 use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, tag};
 
-const REPOS: [&str; 2] = ["one", "two"];
-const TAGS: [&str; 2] = ["x", "y"];
-const BLOBS: usize = 4;
-
-/// What a document names: blobs, other documents or blobs as children, and a subject.
-struct Document {
-    blobs: &'static [usize],
-    children: &'static [Named],
-    subject: Option<usize>,
-}
-
-#[derive(Clone, Copy)]
-enum Named {
-    Document(usize),
-    Blob(usize),
-}
-
-const DOCUMENTS: [Document; 6] = [
-    Document {
-        blobs: &[0],
-        children: &[],
-        subject: None,
-    },
-    Document {
-        blobs: &[0, 1],
-        children: &[],
-        subject: None,
-    },
-    Document {
-        blobs: &[2],
-        children: &[],
-        subject: Some(0),
-    },
-    Document {
-        blobs: &[],
-        children: &[],
-        subject: Some(2),
-    },
-    Document {
-        blobs: &[],
-        children: &[Named::Document(0), Named::Document(1)],
-        subject: None,
-    },
-    Document {
-        blobs: &[],
-        children: &[Named::Document(4), Named::Blob(3)],
-        subject: Some(1),
-    },
-];
-
-#[derive(Clone, Debug)]
-enum Step {
-    PushBlob {
-        repo: usize,
-        blob: usize,
-    },
-    Mount {
-        from: Option<usize>,
-        into: usize,
-        blob: usize,
-    },
-    Unlink {
-        repo: usize,
-        blob: usize,
-    },
-    Put {
-        repo: usize,
-        document: usize,
-        tags: Vec<usize>,
-        absent: bool,
-    },
-    Untag {
-        repo: usize,
-        tag: usize,
-    },
-    Trash {
-        repo: usize,
-        document: usize,
-    },
-    Restore,
-    Wait,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let repo = 0..REPOS.len();
-    let blob = 0..BLOBS;
-    let document = 0..DOCUMENTS.len();
-    let tags = proptest::collection::vec(0..TAGS.len(), 0..=2);
-    prop_oneof![
-        4 => (repo.clone(), blob.clone()).prop_map(|(repo, blob)| Step::PushBlob { repo, blob }),
-        1 => (proptest::option::of(repo.clone()), repo.clone(), blob.clone())
-            .prop_map(|(from, into, blob)| Step::Mount { from, into, blob }),
-        2 => (repo.clone(), blob).prop_map(|(repo, blob)| Step::Unlink { repo, blob }),
-        8 => (repo.clone(), document.clone(), tags, proptest::bool::weighted(0.2))
-            .prop_map(|(repo, document, tags, absent)| Step::Put { repo, document, tags, absent }),
-        2 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Untag { repo, tag }),
-        4 => (repo, document).prop_map(|(repo, document)| Step::Trash { repo, document }),
-        3 => Just(Step::Restore),
-        1 => Just(Step::Wait),
-    ]
-}
-
-/// A repository as the model sees it.
-#[derive(Clone, Default, PartialEq, Debug)]
-struct Repo {
-    known: bool,
-    /// Blobs that were ever linked; true while they are served.
-    links: BTreeMap<usize, bool>,
-    live: BTreeMap<usize, i64>,
-    trashed: BTreeMap<usize, usize>,
-    tags: BTreeMap<usize, usize>,
-}
-
-/// An operation that can be taken back.
-#[derive(Clone, Debug)]
-struct Undoable {
-    number: i64,
-    repo: usize,
-    tags: BTreeMap<usize, usize>,
-    undone: bool,
-}
-
-#[derive(Default)]
-struct Model {
-    repos: [Repo; 2],
-    stored: BTreeSet<usize>,
-    trash: Vec<Undoable>,
-    now: i64,
-}
-
-impl Repo {
-    fn missing(&self, document: usize) -> BTreeSet<Content> {
-        let served = |blob: &usize| self.links.get(blob) == Some(&true);
-        let Document { blobs, children, .. } = &DOCUMENTS[document];
-        let blobs = blobs
-            .iter()
-            .filter(|blob| !served(blob))
-            .map(|&blob| Content::Blob(blob));
-        let children = children.iter().filter_map(|child| match *child {
-            Named::Document(child) => (!self.live.contains_key(&child)).then_some(Content::Document(child)),
-            Named::Blob(blob) => (!served(&blob)).then_some(Content::Blob(blob)),
-        });
-        blobs.chain(children).collect()
-    }
-
-    fn live_parents(&self, document: usize) -> BTreeSet<usize> {
-        self.live
-            .keys()
-            .copied()
-            .filter(|&parent| children(parent).any(|child| child == document))
-            .collect()
-    }
-
-    fn is_tagged(&self, document: usize) -> bool {
-        self.tags.values().any(|&tagged| tagged == document)
-    }
-
-    fn live_namers(&self, blob: usize) -> BTreeSet<usize> {
-        let names = |document: &usize| {
-            let Document { blobs, children, .. } = &DOCUMENTS[*document];
-            blobs.contains(&blob)
-                || children
-                    .iter()
-                    .any(|child| matches!(child, Named::Blob(named) if *named == blob))
-        };
-        self.live.keys().copied().filter(names).collect()
-    }
-
-    /// Moves a document to the trash, with what hangs on it alone.
-    fn trash(&mut self, root: usize, op: usize, now: i64) -> (BTreeSet<usize>, BTreeMap<usize, usize>) {
-        let (mut gone, mut tags, mut next) = (BTreeSet::new(), BTreeMap::new(), vec![root]);
-        while let Some(document) = next.pop() {
-            if self.live.remove(&document).is_none() {
-                continue;
-            }
-            self.trashed.insert(document, op);
-            gone.insert(document);
-            tags.extend(self.tags.extract_if(.., |_, tagged| *tagged == document));
-            let free = |repo: &Self, one: usize| !repo.is_tagged(one) && repo.live_parents(one).is_empty();
-            let referrers = self
-                .live
-                .keys()
-                .copied()
-                .filter(|&one| DOCUMENTS[one].subject == Some(document));
-            let referrers: Vec<_> = referrers.filter(|&one| free(self, one)).collect();
-            let lonely = children(document).filter(|child| {
-                let kept = self.live.get(child).is_none_or(|&until| until > now);
-                let subject_lives = DOCUMENTS[*child]
-                    .subject
-                    .is_some_and(|subject| self.live.contains_key(&subject));
-                !kept && !subject_lives && free(self, *child)
-            });
-            let lonely: Vec<_> = lonely.collect();
-            next.extend(referrers);
-            next.extend(lonely);
-        }
-        (gone, tags)
-    }
-}
-
-fn children(document: usize) -> impl Iterator<Item = usize> {
-    DOCUMENTS[document]
-        .children
-        .iter()
-        .filter_map(|child| match child {
-            Named::Document(child) => Some(*child),
-            Named::Blob(_) => None,
-        })
-}
-
-/// Something with a digest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Content {
-    Blob(usize),
-    Document(usize),
-}
-
 /// One sequence, in names of its own, so that many share a catalog.
-struct Run<'h> {
-    house: &'h House,
-    id: u32,
-    model: Model,
+pub(crate) struct Run<'h> {
+    pub(crate) house: &'h House,
+    pub(crate) id: u32,
+    pub(crate) model: Model,
 }
 
 impl Run<'_> {
@@ -296,7 +77,7 @@ impl Run<'_> {
         new
     }
 
-    async fn apply(&mut self, step: Step) {
+    pub(crate) async fn apply(&mut self, step: Step) {
         let now = self.model.now;
         match step {
             Step::PushBlob { repo, blob } => self.push_blob(repo, blob).await,
@@ -499,7 +280,7 @@ impl Run<'_> {
     }
 
     /// Everything that can be seen is what the model says.
-    async fn compare(&self) {
+    pub(crate) async fn compare(&self) {
         let mut total = Usage::default();
         for repo in 0..REPOS.len() {
             let model = &self.model.repos[repo];
@@ -588,49 +369,4 @@ impl Run<'_> {
         let reference = Reference::Tag(tag("none"));
         assert_eq!(self.house.find(name, &reference.to_string()).await, None);
     }
-}
-
-/// Runs many sequences against one catalog.
-fn agree(house: impl FnOnce() -> House, cases: u32) {
-    let runtime = Runtime::new().unwrap();
-    let house = runtime.block_on(async { house() });
-    let next = std::cell::Cell::new(0);
-    let mut runner = TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    let outcome = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
-        next.set(next.get() + 1);
-        let model = Model {
-            now: 1_000_000,
-            ..Model::default()
-        };
-        let mut run = Run {
-            house: &house,
-            id: next.get(),
-            model,
-        };
-        runtime.block_on(async {
-            for step in steps {
-                run.apply(step).await;
-            }
-            run.compare().await;
-        });
-        Ok(())
-    });
-    runtime.block_on(house.close());
-    if let Err(error) = outcome {
-        panic!("{error}");
-    }
-}
-
-#[test]
-fn sqlite_does_what_the_model_does() {
-    agree(House::on_sqlite, 400);
-}
-
-#[test]
-fn postgres_does_what_the_model_does() {
-    agree(House::on_postgres, 100);
 }
