@@ -224,7 +224,8 @@ impl Document {
     fn into_manifest(self, media_type: MediaType) -> Result<Manifest, ManifestError> {
         let layers = self.layers.unwrap_or_default();
         let manifests = self.manifests.unwrap_or_default();
-        let count = layers.len() + manifests.len() + 2;
+        let single = usize::from(self.config.is_some()) + usize::from(self.subject.is_some());
+        let count = layers.len() + manifests.len() + single;
         if count > DESCRIPTORS_MAX {
             return Err(ManifestError::TooMany(count));
         }

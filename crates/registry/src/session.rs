@@ -22,8 +22,9 @@ const PARK_AFTER_MS: i64 = 60_000;
 #[derive(Default)]
 pub(crate) struct Sessions {
     table: Mutex<HashMap<Uuid, Arc<Session>>>,
-    /// Held while a session moves between memory and catalog, so that it is never in two places.
-    pub(crate) moving: tokio::sync::Mutex<()>,
+    /// Held while a session moves between memory and catalog, so that it is never in two places; many, so that one
+    /// session that takes long (its prefix is hashed again after a power cut) holds up few others.
+    moving: [tokio::sync::Mutex<()>; 32],
 }
 
 /// One upload.
@@ -36,13 +37,18 @@ pub(crate) struct Session {
     /// Where the upload stands, to be told without waiting for a writer.
     offset: AtomicU64,
     /// The one writer's place.
-    pub(crate) work: tokio::sync::Mutex<Work>,
+    work: Arc<tokio::sync::Mutex<Work>>,
 }
+
+/// A session and the writer's place in it.
+pub(crate) type Writer = (Arc<Session>, tokio::sync::OwnedMutexGuard<Work>);
 
 /// What the writer of a session holds.
 pub(crate) struct Work {
-    /// None once the session ended.
+    /// None once the session ended, or was parked.
     pub(crate) upload: Option<Upload>,
+    /// Put aside: the catalog has it, and whoever comes next brings it back.
+    parked: bool,
     /// Whether the catalog has a row of this session; true once the first `saving` ended well.
     pub(crate) has_row: bool,
     /// The row being written.
@@ -66,6 +72,12 @@ impl Sessions {
 
     pub(crate) fn remove(&self, id: Uuid) {
         self.lock().remove(&id);
+    }
+
+    pub(crate) async fn move_one(&self, id: Uuid) -> tokio::sync::MutexGuard<'_, ()> {
+        self.moving[usize::from(id.as_bytes()[15]) % self.moving.len()]
+            .lock()
+            .await
     }
 
     pub(crate) fn of_actor(&self, actor: Option<&str>) -> Vec<Uuid> {
@@ -104,11 +116,12 @@ impl Session {
             created_at,
             touched_at: AtomicI64::new(touched_at),
             offset: AtomicU64::new(upload.offset()),
-            work: tokio::sync::Mutex::new(Work {
+            work: Arc::new(tokio::sync::Mutex::new(Work {
                 upload: Some(upload),
+                parked: false,
                 has_row,
                 saving: None,
-            }),
+            })),
         }
     }
 
@@ -127,14 +140,19 @@ impl Session {
 }
 
 impl Work {
-    /// Waits until the row that is being written is there. A row that could not be written is no row.
-    pub(crate) async fn saved(&mut self) {
-        if let Some(saving) = self.saving.take() {
-            match saving.await {
-                Ok(Ok(())) => self.has_row = true,
-                outcome => tracing::warn!(?outcome, "an upload's offset could not be written down"),
+    /// Waits until the row that is being written is there. False if it could not be written: an older one may be.
+    pub(crate) async fn saved(&mut self) -> bool {
+        let Some(saving) = self.saving.take() else {
+            return true;
+        };
+        match saving.await {
+            Ok(Ok(())) => self.has_row = true,
+            outcome => {
+                tracing::warn!(?outcome, "an upload's offset could not be written down");
+                return false;
             }
         }
+        true
     }
 }
 
@@ -151,9 +169,22 @@ impl Registry {
         Ok(session)
     }
 
+    /// Waits for the writer's place in a session. Fails: `UploadUnknown`, also if it ended while we waited.
+    pub(crate) async fn writer(&self, repository: &RepositoryName, id: Uuid) -> Result<Writer, Error> {
+        loop {
+            let session = self.session(repository, id).await?;
+            let work = Arc::clone(&session.work).lock_owned().await;
+            match (&work.upload, work.parked) {
+                (Some(_), _) => return Ok((session, work)),
+                (None, false) => return Err(Error::UploadUnknown),
+                (None, true) => {} // it was put aside while we waited
+            }
+        }
+    }
+
     /// Brings a parked session back, or one of before the restart.
     async fn wake(&self, id: Uuid) -> Result<Arc<Session>, Error> {
-        let _moving = self.inner.sessions.moving.lock().await;
+        let _moving = self.inner.sessions.move_one(id).await;
         if let Some(session) = self.inner.sessions.get(id) {
             return Ok(session);
         }
@@ -222,13 +253,17 @@ impl Registry {
     /// Ends a session: nobody finds it any more, and its row goes.
     pub(crate) async fn end(&self, session: &Session, work: &mut Work) -> Result<(), Error> {
         work.saved().await;
-        self.inner.sessions.remove(session.id);
-        if std::mem::take(&mut work.has_row) {
-            let id = session.id;
-            self.write_even_when_full(move |tx| catalog::delete_upload(tx, id))
-                .await?;
-        }
-        Ok(())
+        let id = session.id;
+        let gone = match std::mem::take(&mut work.has_row) {
+            true => self
+                .write_even_when_full(move |tx| catalog::delete_upload(tx, id))
+                .await
+                .map(drop),
+            false => Ok(()),
+        };
+        // Last, or somebody could find the row meanwhile and bring the session back.
+        self.inner.sessions.remove(id);
+        gone
     }
 
     /// Drops a session whose bytes cannot be trusted or kept, and gives its room back.
@@ -253,18 +288,39 @@ impl Registry {
 
     async fn park(&self, idle_since: i64) {
         for session in self.inner.sessions.idle_since(idle_since) {
-            let _moving = self.inner.sessions.moving.lock().await;
+            let _moving = self.inner.sessions.move_one(session.id).await;
             // A writer is at work: not idle after all.
             let Ok(mut work) = session.work.try_lock() else {
                 continue;
             };
+            if work.upload.is_none() {
+                continue;
+            }
             if let Err(error) = self.save(&session, &mut work).await {
                 tracing::warn!(%error, upload = %session.id, "an idle upload could not be put aside");
                 continue;
             }
-            work.saved().await;
-            work.upload = None;
-            self.inner.sessions.remove(session.id);
+            if work.saved().await {
+                work.parked = true;
+                work.upload = None;
+                self.inner.sessions.remove(session.id);
+            }
+        }
+    }
+
+    /// Ends the sessions in memory that nobody used for too long.
+    pub(crate) async fn end_expired(&self) {
+        let Some(idle) = self.inner.rules.upload_idle_ms else {
+            return;
+        };
+        for session in self.inner.sessions.idle_since(self.now().saturating_sub(idle)) {
+            let Ok(mut work) = session.work.try_lock() else {
+                continue;
+            };
+            if work.upload.is_some() && self.is_expired(session.touched_at()) {
+                self.give_up(&session, &mut work).await;
+                tracing::info!(upload = %session.id, "removed an expired upload");
+            }
         }
     }
 

@@ -98,10 +98,9 @@ impl Registry {
         body: impl Body,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             let received = registry.receive(&session, &mut work, chunk, body).await;
             if work.upload.is_some() {
                 registry.save(&session, &mut work).await?;
@@ -123,10 +122,9 @@ impl Registry {
         body: impl Body,
     ) -> Result<(), Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 if work.upload.is_some() {
                     registry.save(&session, &mut work).await?;
@@ -141,10 +139,9 @@ impl Registry {
     /// Ends a session and gives its space back.
     pub async fn cancel_upload(&self, permit: &Permit<Push>, id: Uuid) -> Result<(), Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
             upload.discard().await;
             registry.end(&session, &mut work).await
@@ -236,17 +233,15 @@ impl Registry {
     async fn publish(&self, session: &Session, work: &mut Work, digest: Digest) -> Result<(), Error> {
         work.saved().await;
         let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
-        self.inner.sessions.remove(session.id);
-        let row = std::mem::take(&mut work.has_row).then_some(session.id);
+        let row = work.has_row.then_some(session.id);
         let published = self.publish_bytes(upload, digest, session, row).await;
-        if let (Err(_), Some(id)) = (&published, row) {
-            // The bytes are gone with the failure, so the row must not promise them.
-            self.inner
-                .catalog
-                .write(move |tx| catalog::delete_upload(tx, id))
-                .await?;
+        if published.is_ok() {
+            // The row went with the blob's transaction.
+            work.has_row = false;
         }
-        published
+        // After a failure the bytes are gone, so the row must not promise them.
+        let ended = self.end(session, work).await;
+        published.and(ended)
     }
 
     async fn publish_bytes(

@@ -78,7 +78,7 @@ pub(crate) async fn answer(
             },
         }
     };
-    let response = AssertUnwindSafe(answering)
+    let mut response = AssertUnwindSafe(answering)
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
@@ -87,6 +87,7 @@ pub(crate) async fn answer(
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         });
+    add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())
         .exact()
         .unwrap_or_default();
@@ -94,4 +95,15 @@ pub(crate) async fn answer(
         .access_log
         .write(&line, &told, response.status(), bytes, began.elapsed());
     Ok(response)
+}
+
+/// `http.headers`: on every answer, in the place of ours of the same name.
+fn add_headers(context: &Context, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    for (name, _) in &context.options.headers {
+        headers.remove(name);
+    }
+    for (name, value) in &context.options.headers {
+        headers.append(name, value.clone());
+    }
 }

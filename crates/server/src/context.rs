@@ -39,7 +39,7 @@ pub struct Context {
 /// Limits, and what is added to answers.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `http.headers`: on every answer under `/v2/`.
+    /// `http.headers`: on every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`.
     pub catalog_entries_max: usize,
@@ -65,8 +65,8 @@ impl Default for Options {
             headers: Vec::new(),
             catalog_entries_max: 1000,
             tags_max: 1000,
-            idle_body: Duration::from_mins(2),
-            idle_connection: Duration::from_mins(5),
+            idle_body: Duration::from_mins(1),
+            idle_connection: Duration::from_mins(2),
             head_time: Duration::from_mins(1),
             connections_max: 4096,
             h2c: true,

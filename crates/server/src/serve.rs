@@ -58,6 +58,7 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let pages = pages::router(Arc::clone(&context));
+    let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -70,10 +71,14 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
         let (handler, pages) = (Arc::clone(&context), pages.clone());
         let service = service_fn(move |request| answer(Arc::clone(&handler), pages.clone(), request, peer));
         let connection = protocol(&context).serve_connection(io, service).into_owned();
-        let watched = graceful.watch(connection);
+        let (watched, cut) = (graceful.watch(connection), cut.clone());
         connections.spawn(async move {
             let _place: OwnedSemaphorePermit = place;
-            if let Err(error) = watched.await {
+            let ended = tokio::select! {
+                ended = watched => ended,
+                () = cut.cancelled() => return,
+            };
+            if let Err(error) = ended {
                 // A client that hangs up or speaks nonsense is its own affair.
                 tracing::debug!(%error, "a connection ended early");
             }
@@ -94,10 +99,13 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
         .await
         .is_err()
     {
+        let left = connections.len();
         tracing::warn!(
-            connections = connections.len(),
-            "some requests took longer than the drain time and were cut"
+            connections = left,
+            "some requests took longer than the drain time and are cut"
         );
+        cut.cancel();
+        connections.wait().await;
     }
 }
 

@@ -12,6 +12,9 @@ impl Registry {
     pub async fn reap(&self, dry: bool) -> Result<(), Error> {
         // Sessions in memory have their say first: parking one writes its true expiry.
         self.park_idle().await;
+        if !dry {
+            self.end_expired().await;
+        }
         loop {
             let now = self.now();
             let due = self
@@ -27,7 +30,7 @@ impl Registry {
                 return Ok(());
             }
             for &id in &due {
-                let _moving = self.inner.sessions.moving.lock().await;
+                let _moving = self.inner.sessions.move_one(id).await;
                 if self.inner.sessions.get(id).is_some() {
                     continue; // awake again
                 }
