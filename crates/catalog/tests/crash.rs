@@ -2,6 +2,7 @@
 //!
 //! This program is its own child: `crash child <work> <file>` pushes into a catalog and prints what was acknowledged,
 //! until it is killed or the disk refuses. Blob `n` of worker `w` has the content `w:n`.
+#![expect(clippy::unwrap_used, reason = "a test, with a main of its own")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -24,7 +24,6 @@ pub(crate) const UNDO: i64 = 7 * DAY;
 macro_rules! story {
     ($(#[$about:meta])* $name:ident, $body:expr) => {
         mod $name {
-            #[allow(unused_imports, reason = "a story need not use all of it")]
             use super::*;
 
             $(#[$about])*
@@ -109,6 +108,16 @@ impl Schema {
         })
     }
 
+    /// Whether one of the story's transactions waits for another.
+    pub(crate) fn is_somebody_waiting(&self) -> bool {
+        let sql = format!(
+            "DO $$ BEGIN ASSERT (SELECT count(*) > 0 FROM pg_stat_activity \
+             WHERE application_name = '{}' AND wait_event_type = 'Lock'); END $$",
+            self.name
+        );
+        self.try_run(&sql).is_ok()
+    }
+
     /// Runs SQL that must succeed.
     pub(crate) fn run(&self, sql: &str) {
         self.try_run(sql).unwrap();
@@ -121,7 +130,7 @@ impl Drop for Schema {
     }
 }
 
-/// How the stories open PostgreSQL: few connections, and a server that need not sync.
+/// How the stories open PostgreSQL: some connections, and a server that need not sync.
 pub(crate) fn postgres_options() -> PostgresOptions {
     PostgresOptions {
         connections: 6,

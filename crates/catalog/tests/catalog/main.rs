@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL is the server at `LANDFALL_TEST_POSTGRES`; without it those stories fail, because a story that is not run
 //! proves nothing. `cargo xtask test` starts one.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod blobs;
 mod engines;

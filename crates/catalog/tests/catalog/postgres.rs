@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use catalog::{Catalog, Error, PostgresOptions};
+use catalog::{Catalog, Error, PostgresOptions, PutManifest, Unlinked};
 
-use crate::harness::{House, Schema, postgres_options};
+use crate::harness::{House, Schema, UNDO, edge, postgres_options, repo};
 
 #[tokio::test]
 async fn a_server_that_acknowledges_before_it_syncs_is_refused() {
@@ -151,5 +151,40 @@ async fn history_cannot_be_rewritten() {
 async fn every_operation_runs_on_the_server() {
     let house = House::on_postgres();
     crate::journey::everything(&house).await;
+    house.close().await;
+}
+
+/// The push begins while the delete has been done, but not committed: it must wait, and then see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_waits_for_a_delete_that_is_under_way() {
+    let house = House::on_postgres();
+    let layer = house.push_blob("a", "layer").await;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (deleted, told) = tokio::sync::oneshot::channel();
+    let (wanted, now, catalog) = (layer.clone(), house.now(), house.catalog.clone());
+    let (mut deleted, wait) = (Some(deleted), std::sync::Mutex::new(wait));
+    let unlink = tokio::spawn(async move {
+        catalog
+            .write(move |tx| {
+                let unlinked = catalog::unlink_blob(tx, &repo("a"), &wanted, now, UNDO, None)?;
+                if let Some(deleted) = deleted.take() {
+                    deleted.send(()).unwrap();
+                    wait.lock().unwrap().recv().unwrap();
+                }
+                Ok(unlinked)
+            })
+            .await
+    });
+    told.await.unwrap();
+    let mut new = house.manifest("a", "image", &[]);
+    new.blobs = vec![edge(0, &layer)];
+    let catalog = house.catalog.clone();
+    let put = tokio::spawn(async move { catalog.write(move |tx| catalog::put_manifest(tx, &new)).await });
+    while !house.schema().is_somebody_waiting() {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    assert_eq!(unlink.await.unwrap().unwrap(), Unlinked::Hidden);
+    assert_eq!(put.await.unwrap().unwrap(), PutManifest::Missing(vec![layer]));
     house.close().await;
 }

@@ -10,20 +10,20 @@ use crate::harness::{House, digest};
 /// Holds the writer until told.
 fn hold(house: &House) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
     let (go, wait) = mpsc::channel::<()>();
-    let (began, begun) = mpsc::channel::<()>();
+    let (inside, told) = mpsc::channel::<()>();
     let catalog = house.catalog.clone();
     let holding = tokio::spawn(async move {
         let wait = std::sync::Mutex::new(wait);
         catalog
             .write(move |_| {
-                began.send(()).unwrap();
+                inside.send(()).unwrap();
                 wait.lock().unwrap().recv().unwrap();
                 Ok(())
             })
             .await
     });
     // Without this the held operation might share a batch with what comes after it.
-    std::thread::spawn(move || begun.recv().unwrap()).join().unwrap();
+    std::thread::spawn(move || told.recv().unwrap()).join().unwrap();
     (go, holding)
 }
 
@@ -55,6 +55,32 @@ async fn writes_that_wait_share_a_commit() {
         assert!(house.serves("a", &digest(&format!("blob {n}"))).await);
     }
     house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_done_before_the_catalog_closes() {
+    let house = House::on_sqlite();
+    let (go, holding) = hold(&house);
+    let waiting: Vec<_> = (0..20)
+        .map(|n| {
+            let (catalog, blob) = (house.catalog.clone(), house.blob("a", &format!("blob {n}")));
+            tokio::spawn(async move { catalog.write(move |tx| catalog::publish_blob(tx, &blob)).await })
+        })
+        .collect();
+    while house.catalog.waiting() < 20 {
+        tokio::task::yield_now().await;
+    }
+    let catalog = house.catalog.clone();
+    let closing = tokio::spawn(async move { catalog.close().await });
+    while !matches!(house.catalog.read(|_| Ok(())).await, Err(Error::Closed)) {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    closing.await.unwrap();
+    holding.await.unwrap().unwrap();
+    for one in waiting {
+        one.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
