@@ -1,8 +1,9 @@
 //! What only the engine in a file promises: commits in groups, a queue with an end, a file that is refused if not ours.
 
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use catalog::{Catalog, Error, SqliteOptions};
+use catalog::{Catalog, Error, NewBlob, Place, SqliteOptions};
 use rusqlite::Connection;
 
 use crate::harness::{House, digest};
@@ -125,6 +126,40 @@ async fn a_closed_catalog_is_one_file_that_holds_everything() {
     std::fs::copy(&path, &copy).unwrap();
     let house = House::around(Catalog::open_sqlite(&copy, SqliteOptions { readers: 1 }).unwrap());
     assert!(house.find("a", "latest").await.is_some());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_log_starts_over_while_much_is_written_and_is_emptied_when_nothing_is() {
+    const MIB: usize = 1024 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("landfall.db");
+    let house = House::around(Catalog::open_sqlite(&path, SqliteOptions::default()).unwrap());
+    let log_bytes = || {
+        path.with_file_name("landfall.db-wal")
+            .metadata()
+            .map_or(0, |log| log.len())
+    };
+    for n in 0..200 {
+        let bytes = vec![7; MIB];
+        let blob = NewBlob {
+            place: Place::Inline(bytes),
+            size: MIB as u64,
+            ..house.blob("a", &format!("blob {n}"))
+        };
+        house.write(move |tx| catalog::publish_blob(tx, &blob)).await;
+        assert!(log_bytes() < 160 * MIB as u64, "after {n} MiB");
+    }
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while log_bytes() > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "the log still has {} bytes",
+            log_bytes()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(house.serves("a", &digest("blob 199")).await);
     house.close().await;
 }
 
