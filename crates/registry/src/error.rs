@@ -139,7 +139,10 @@ impl From<store::Error> for Error {
 impl From<catalog::Error> for Error {
     fn from(error: catalog::Error) -> Self {
         match error {
-            catalog::Error::Busy => Self::Busy,
+            // Others were in the way, or the database server is away: the same request may succeed soon.
+            catalog::Error::Busy | catalog::Error::Conflict { .. } | catalog::Error::Unreachable { .. } => {
+                Self::Busy
+            }
             catalog::Error::NoRoom { .. } => Self::NoRoom,
             catalog::Error::Broken => Self::Broken,
             catalog::Error::Closed => Self::Closing,
