@@ -254,12 +254,13 @@ impl Registry {
     pub(crate) async fn end(&self, session: &Session, work: &mut Work) -> Result<(), Error> {
         work.saved().await;
         let id = session.id;
-        let gone = match std::mem::take(&mut work.has_row) {
-            true => self
+        let gone = if std::mem::take(&mut work.has_row) {
+            let gone = self
                 .write_even_when_full(move |tx| catalog::delete_upload(tx, id))
-                .await
-                .map(drop),
-            false => Ok(()),
+                .await;
+            gone.map(drop)
+        } else {
+            Ok(())
         };
         // Last, or somebody could find the row meanwhile and bring the session back.
         self.inner.sessions.remove(id);
