@@ -256,14 +256,22 @@ fn no_authentication_may_be_written_out() {
 }
 
 #[test]
-fn a_temporary_store_needs_no_folder() {
+fn a_temporary_store_needs_no_folder_and_leaves_none() {
     let builder = Landfall::builder()
         .without_data()
         .config("storage: {inmemory: {}}\n");
-    let landfall = builder.start();
+    let folder = builder.home().join("tmp");
+    fs::create_dir(&folder).unwrap();
+    let landfall = builder.env("TMPDIR", folder.as_os_str()).start();
     let image = crate::harness::Image::new("memory");
     landfall.push("a", "latest", &image);
     landfall.expect_image("a", "latest", &image);
+    landfall.stop();
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        0,
+        "nothing temporary is left"
+    );
 }
 
 #[test]
