@@ -31,7 +31,7 @@ mod users;
 pub use audit::audit;
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
-    mark_blob, publish_blob, touch_blob, unlink_blob,
+    mark_blob, publish_blob, stored_file, touch_blob, unlink_blob,
 };
 pub use catalog::{Catalog, Plan};
 pub use engine::{PostgresOptions, SqliteOptions};
@@ -45,7 +45,7 @@ pub use repos::{RepositoriesPage, list_repositories, repo_exists};
 pub use restore::{Restored, restore};
 pub use sql::Tx;
 pub use tags::{TagPage, delete_tag, list_tags};
-pub use tombstones::{due_tombstones, finish_tombstones};
+pub use tombstones::{due_tombstones, finish_tombstones, postpone_tombstones};
 pub use trash::{Trashed, trash_manifest};
 pub use uploads::{
     UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,

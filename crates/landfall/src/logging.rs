@@ -2,34 +2,46 @@
 //!
 //! Source: `log.formatter`, `log.level`, `log.fields` of the CNCF registry.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use config::{Formatter, Level, Log};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging as the settings say.
-pub(crate) fn start(log: &Log) {
+use crate::log_thread::LogThread;
+
+/// Starts logging as the settings say. The thread that is given back must be flushed at the end.
+pub(crate) fn start(log: &Log) -> io::Result<LogThread> {
     let level = match log.level {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
     };
     let lines = Lines {
         formatter: log.formatter,
         fields: log.fields.clone(),
-        colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        colour: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .event_format(lines)
+    let thread = LogThread::start("log", io::stderr())?;
+    // The access log has a switch of its own, so the level does not reach it.
+    let filter = Targets::new()
+        .with_default(level)
+        .with_target("access", LevelFilter::INFO);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(thread.clone())
+        .event_format(lines);
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
         .init();
+    Ok(thread)
 }
 
 /// Writes one event as one line.

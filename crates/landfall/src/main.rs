@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod log_thread;
 mod logging;
 mod wiring;
 

@@ -114,13 +114,13 @@ pub enum Error {
     #[error("the catalog failed to reach the disk and has stopped; the registry must be restarted")]
     Broken,
     /// A task died; nothing was acknowledged.
-    #[error("the operation was interrupted: {0}")]
+    #[error("the operation was interrupted ({0}); try again")]
     Interrupted(String),
     /// The disk failed.
-    #[error("the store failed")]
+    #[error("the registry's disk failed; try again, or tell its operator: the server's log says why")]
     Store(#[source] store::Error),
     /// The catalog failed.
-    #[error("the catalog failed")]
+    #[error("the registry's catalog failed; try again, or tell its operator: the server's log says why")]
     Catalog(#[source] catalog::Error),
 }
 

@@ -93,10 +93,14 @@ impl Registry {
         let (now, keep_ms) = (self.now(), self.keep_ms());
         let touch =
             move |tx: &mut catalog::Tx<'_>| catalog::touch_manifest(tx, &repository, &digest, now, keep_ms);
-        if self.inner.catalog.write(touch).await? {
-            Ok(())
-        } else {
-            Err(Error::ManifestUnknown(reference.clone()))
+        match self.inner.catalog.write(touch).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::ManifestUnknown(reference.clone())),
+            // A catalog that takes no writes stops no pull.
+            Err(error) => {
+                tracing::debug!(%error, "a manifest's time could not be renewed");
+                Ok(())
+            }
         }
     }
 

@@ -18,6 +18,9 @@ use crate::{Error, Registry};
 /// Sessions idle for longer than this are parked.
 const PARK_AFTER_MS: i64 = 60_000;
 
+/// Sessions that are parked together.
+const PARK_BATCH: usize = 256;
+
 /// The sessions that are in memory.
 #[derive(Default)]
 pub(crate) struct Sessions {
@@ -25,6 +28,19 @@ pub(crate) struct Sessions {
     /// Held while a session moves between memory and catalog, so that it is never in two places; many, so that one
     /// session that takes long (its prefix is hashed again after a power cut) holds up few others.
     moving: [tokio::sync::Mutex<()>; 32],
+    /// Held while a session is opened under a limit, so that two cannot both be the last.
+    pub(crate) opening: tokio::sync::Mutex<()>,
+}
+
+/// How long a session may live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// As long as its one request: nobody knows its id, so it gets no row.
+    OneRequest,
+    /// Until it is finished, cancelled or expired.
+    Session,
+    /// The same, and the catalog has its row.
+    Known,
 }
 
 /// One upload.
@@ -33,6 +49,7 @@ pub(crate) struct Session {
     pub(crate) repository: RepositoryName,
     pub(crate) actor: Option<String>,
     pub(crate) created_at: i64,
+    life: Life,
     touched_at: AtomicI64,
     /// Where the upload stands, to be told without waiting for a writer.
     offset: AtomicU64,
@@ -58,6 +75,10 @@ pub(crate) struct Work {
 impl Sessions {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Session>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Session>> {
@@ -107,22 +128,31 @@ impl Session {
         created_at: i64,
         touched_at: i64,
         upload: Upload,
-        has_row: bool,
+        life: Life,
     ) -> Self {
         Self {
             id,
             repository,
             actor,
             created_at,
+            life,
             touched_at: AtomicI64::new(touched_at),
             offset: AtomicU64::new(upload.offset()),
             work: Arc::new(tokio::sync::Mutex::new(Work {
                 upload: Some(upload),
                 parked: false,
-                has_row,
+                has_row: life == Life::Known,
                 saving: None,
             })),
         }
+    }
+
+    /// The writer's place in a session that nobody else knows.
+    pub(crate) fn own_work(&self) -> tokio::sync::OwnedMutexGuard<Work> {
+        // Nobody else has it, so nobody else can hold the lock.
+        Arc::clone(&self.work)
+            .try_lock_owned()
+            .unwrap_or_else(|_| unreachable!("a private session has two writers"))
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -159,9 +189,12 @@ impl Work {
 impl Registry {
     /// Finds a session of `repository`, in memory or in the catalog. Fails: `UploadUnknown`.
     pub(crate) async fn session(&self, repository: &RepositoryName, id: Uuid) -> Result<Arc<Session>, Error> {
-        let session = match self.inner.sessions.get(id) {
-            Some(session) => session,
-            None => self.wake(id).await?,
+        let session = if let Some(session) = self.inner.sessions.get(id) {
+            session
+        } else {
+            // It may take long, and must not begin anew with each client that gives up waiting.
+            let registry = self.clone();
+            self.to_the_end(async move { registry.wake(id).await }).await?
         };
         if session.repository != *repository || self.is_expired(session.touched_at()) {
             return Err(Error::UploadUnknown);
@@ -194,7 +227,7 @@ impl Registry {
             .read(move |tx| catalog::find_upload(tx, id))
             .await?;
         let row = row
-            .filter(|row| row.expires_at > self.now())
+            .filter(|row| self.inner.rules.upload_purge_dry || row.expires_at > self.now())
             .ok_or(Error::UploadUnknown)?;
         let checkpoint = Checkpoint {
             offset: row.offset,
@@ -214,13 +247,13 @@ impl Registry {
             Err(other) => return Err(other.into()),
         };
         let now = self.now();
-        let session = Session::new(id, row.repo, row.actor, row.created_at, now, upload, true);
+        let session = Session::new(id, row.repo, row.actor, row.created_at, now, upload, Life::Known);
         Ok(self.inner.sessions.insert(session))
     }
 
     /// Writes down how far the upload is, without waiting for it: a PATCH answer is progress, not durability.
     pub(crate) async fn save(&self, session: &Session, work: &mut Work) -> Result<(), Error> {
-        let Some(upload) = work.upload.as_mut() else {
+        let Some(upload) = work.upload.as_mut().filter(|_| session.life != Life::OneRequest) else {
             return Ok(());
         };
         let checkpoint = match upload.checkpoint().await {
@@ -287,24 +320,32 @@ impl Registry {
         self.park(i64::MAX).await;
     }
 
-    async fn park(&self, idle_since: i64) {
-        for session in self.inner.sessions.idle_since(idle_since) {
-            let _moving = self.inner.sessions.move_one(session.id).await;
-            // A writer is at work: not idle after all.
-            let Ok(mut work) = session.work.try_lock() else {
-                continue;
-            };
-            if work.upload.is_none() {
-                continue;
+    /// All rows are sent first and awaited then, so that the catalog takes many in one commit.
+    pub(crate) async fn park(&self, idle_since: i64) {
+        for batch in self.inner.sessions.idle_since(idle_since).chunks(PARK_BATCH) {
+            let mut saving = Vec::with_capacity(batch.len());
+            for session in batch {
+                // A writer is at work: not idle after all.
+                let Ok(mut work) = Arc::clone(&session.work).try_lock_owned() else {
+                    continue;
+                };
+                if work.upload.is_none() {
+                    continue;
+                }
+                match self.save(session, &mut work).await {
+                    Ok(()) => saving.push((session, work)),
+                    Err(error) => {
+                        tracing::warn!(%error, upload = %session.id, "an idle upload could not be put aside");
+                    }
+                }
             }
-            if let Err(error) = self.save(&session, &mut work).await {
-                tracing::warn!(%error, upload = %session.id, "an idle upload could not be put aside");
-                continue;
-            }
-            if work.saved().await {
-                work.parked = true;
-                work.upload = None;
-                self.inner.sessions.remove(session.id);
+            for (session, mut work) in saving {
+                let _moving = self.inner.sessions.move_one(session.id).await;
+                if work.saved().await {
+                    work.parked = true;
+                    work.upload = None;
+                    self.inner.sessions.remove(session.id);
+                }
             }
         }
     }
@@ -333,6 +374,6 @@ impl Registry {
     }
 
     fn is_expired(&self, touched_at: i64) -> bool {
-        self.expiry(touched_at) <= self.now()
+        !self.inner.rules.upload_purge_dry && self.expiry(touched_at) <= self.now()
     }
 }

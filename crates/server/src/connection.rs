@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,12 +19,13 @@ use crate::access_log::Line;
 use crate::body::Body;
 use crate::context::Context;
 use crate::origin::Peer;
+use crate::patience::Working;
 use crate::v2::{self, Told};
 
 /// Request line and headers together.
 const HEAD_BYTES_MAX: usize = (64 + 16) * 1024;
 /// A window in which a client may send ahead.
-const WINDOW_BYTES: u32 = 1024 * 1024;
+const WINDOW_BYTES: u32 = 512 * 1024;
 
 /// How connections are spoken to.
 pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
@@ -38,7 +39,7 @@ pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(64 * 1024)
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(64)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .keep_alive_interval(context.options.head_time)
@@ -56,15 +57,18 @@ pub(crate) async fn answer(
     mut pages: axum::Router,
     request: Request<Incoming>,
     peer: Peer,
+    working: Working,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
+    // While a request is worked on, a silent connection is not an idle one.
+    let _at_work = working.begin();
     let path = request.uri().path().to_owned();
     let line = Line::new(
         request.method(),
         &path,
         request.version(),
         request.headers(),
-        peer,
+        context.origin.client(request.headers(), peer),
     );
     let mut told = Told::default();
     let answering = async {
@@ -83,9 +87,7 @@ pub(crate) async fn answer(
         .await
         .unwrap_or_else(|_| {
             tracing::error!(path, "a request ran into a fault of the server; please report it");
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            v2::fault(&line.method)
         });
     add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())

@@ -12,6 +12,7 @@ use crate::access_log::AccessLog;
 use crate::body::ReadPool;
 use crate::health::Health;
 use crate::origin::Origin;
+use crate::room::Room;
 use crate::v2::state::StateKey;
 
 /// Everything that handlers share.
@@ -26,6 +27,8 @@ pub struct Context {
     pub states: StateKey,
     /// Memory for blobs on their way out.
     pub reads: ReadPool,
+    /// Memory for large manifests on their way in and out.
+    pub manifests: Room,
     /// Whether the registry is fit to serve.
     pub health: Arc<Health>,
     /// One line for each request.

@@ -11,6 +11,7 @@ mod health;
 mod origin;
 mod pages;
 mod patience;
+mod room;
 mod serve;
 pub mod v2;
 
@@ -19,4 +20,5 @@ pub use body::{BlobBody, Body, Piece, ReadPool};
 pub use context::{Context, Options};
 pub use health::{Health, debug_answer};
 pub use origin::{Origin, Peer};
+pub use room::Room;
 pub use serve::{Listener, serve, serve_debug};

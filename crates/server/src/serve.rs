@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -22,7 +22,10 @@ use crate::context::Context;
 use crate::health::{Health, debug_answer};
 use crate::origin::Peer;
 use crate::pages;
-use crate::patience::Patient;
+use crate::patience::{Patient, Working};
+
+/// A connection for `/debug/health` that says nothing for so long is closed.
+const DEBUG_IDLE: Duration = Duration::from_secs(30);
 
 /// Where connections come in.
 pub enum Listener {
@@ -67,9 +70,22 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
-        let io = TokioIo::new(Patient::new(stream, context.options.idle_connection));
+        let working = Working::default();
+        let io = TokioIo::new(Patient::new(
+            stream,
+            context.options.idle_connection,
+            working.clone(),
+        ));
         let (handler, pages) = (Arc::clone(&context), pages.clone());
-        let service = service_fn(move |request| answer(Arc::clone(&handler), pages.clone(), request, peer));
+        let service = service_fn(move |request| {
+            answer(
+                Arc::clone(&handler),
+                pages.clone(),
+                request,
+                peer,
+                working.clone(),
+            )
+        });
         let connection = protocol(&context).serve_connection(io, service).into_owned();
         let (watched, cut) = (graceful.watch(connection), cut.clone());
         connections.spawn(async move {
@@ -128,17 +144,20 @@ async fn next(
 
 /// `http.debug.addr`: `/debug/health` and nothing else, until `stop`.
 pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: CancellationToken) {
+    const CONNECTIONS_MAX: usize = 64;
+    let listener = Listener::Tcp(listener);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = next(&listener, &places) => accepted,
         };
-        let Ok((stream, _)) = stream else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let Some((stream, _, place)) = accepted else {
             continue;
         };
         let health = Arc::clone(&health);
         tokio::spawn(async move {
+            let _place: OwnedSemaphorePermit = place;
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
                 let response = match request.uri().path() {
                     "/debug/health" => debug_answer(&health),
@@ -146,8 +165,11 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
                 };
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
-            let io = TokioIo::new(Patient::new(stream, Duration::from_mins(1)));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+            let io = TokioIo::new(Patient::new(stream, DEBUG_IDLE, Working::default()));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(DEBUG_IDLE)
+                .serve_connection(io, service);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }

@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use config::{Auth, Host, Listen, ListenAddr, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Context, Health, Listener, ReadPool};
+use server::{Context, Health, Listener, ReadPool, Room};
 use socket2::{Domain, Protocol, Socket, Type};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +21,8 @@ use crate::{logging, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
+/// Memory for large manifests on their way in and out.
+const MANIFEST_BYTES: usize = 32 * 1024 * 1024;
 /// Threads for disk work: enough to keep a disk busy, few enough that their stacks do not count.
 const BLOCKING_THREADS: usize = 32;
 
@@ -36,16 +39,23 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         )));
     }
     let (settings, warnings) = super::config::settings(arguments)?;
-    logging::start(&settings.log);
+    let log = logging::start(&settings.log).map_err(|error| Failure::failed("LF-SRV-001", error))?;
     for warning in &warnings {
         tracing::warn!("{}", warning.one_line());
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
-        .map_err(|error| Failure::failed("LF-SRV-001", error))?
-        .block_on(serve(settings))
+        .map_err(|error| Failure::failed("LF-SRV-001", error))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(serve(settings));
+            // A thread that hangs on a dead disk must not hold the end up.
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            outcome
+        });
+    log.flush();
+    outcome
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
@@ -65,8 +75,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         origin: wiring::origin(&settings),
         states,
         reads: ReadPool::new(READ_BYTES),
+        manifests: Room::new(MANIFEST_BYTES),
         health: Arc::clone(&health),
-        access_log: wiring::access_log(&settings),
+        access_log: wiring::access_log(&settings)?,
         options: wiring::options(&settings),
         closing: AtomicBool::new(false),
     });
@@ -172,7 +183,7 @@ fn say_hello(settings: &Settings, place: &Place) {
     tracing::info!(data = %root, temporary = place.temporary, "Landfall {}", env!("CARGO_PKG_VERSION"));
     if settings.storage.delete_enabled && !settings.storage.delete_written {
         tracing::info!(
-            "deletion is enabled: what is deleted stays restorable; storage.delete.enabled: false forbids it"
+            "deletion is enabled: what is deleted goes to the trash; storage.delete.enabled: false forbids it"
         );
     }
     if matches!(settings.auth, Auth::NotConfigured) {
@@ -203,6 +214,12 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
             _ = interrupt.recv() => {}
         }
         told.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        eprintln!("ended at once by a second signal: running requests were cut");
+        std::process::exit(130);
     });
     Ok(stop)
 }

@@ -113,6 +113,9 @@ async fn handle(
     if server.is_closing() {
         return Err(Refusal::Closing);
     }
+    if !server.health.is_good() {
+        return Err(Refusal::Unfit);
+    }
     let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let caller = server
         .access
@@ -122,6 +125,9 @@ async fn handle(
     told.user = caller.name().map(str::to_owned);
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
+    if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
+        return Err(Refusal::Domain(registry::Error::ReadOnly));
+    }
     let x = Exchange {
         server,
         head,
@@ -205,6 +211,14 @@ fn finish(method: &Method, response: &mut Response<Body>) {
     if *method == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
+}
+
+/// The answer to a request that ran into a fault of ours.
+pub(crate) fn fault(method: &Method) -> Response<Body> {
+    let error = registry::Error::Interrupted("a fault of the server".into());
+    let mut response = Refusal::Domain(error).into_response();
+    finish(method, &mut response);
+    response
 }
 
 /// An answer without a body.

@@ -45,6 +45,8 @@ pub enum Refusal {
     RangeOutside(u64),
     /// Everything is being shut down.
     Closing,
+    /// A health check failed.
+    Unfit,
 }
 
 /// One entry of an OCI error document.
@@ -119,7 +121,8 @@ impl Refusal {
             | Self::TooManyTags
             | Self::TargetTooLong
             | Self::HeadersTooLong
-            | Self::Closing => {}
+            | Self::Closing
+            | Self::Unfit => {}
         }
         response
     }
@@ -173,6 +176,10 @@ impl Refusal {
             Self::RangeOutside(size) => {
                 let message = format!("no byte of this range exists: the blob has {size} bytes");
                 one(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
+            }
+            Self::Unfit => {
+                let message = "the registry is out of service now; try again later".to_owned();
+                one(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
             }
             Self::Closing => one(
                 StatusCode::SERVICE_UNAVAILABLE,
