@@ -97,7 +97,7 @@ pub(crate) fn origin(settings: &Settings) -> Origin {
         host: settings.http.host.as_ref().map(|host| host.as_str().to_owned()),
         absolute: settings.http.relative_urls == Some(false),
         prefix: settings.http.prefix.trim_end_matches('/').to_owned(),
-        trusted: Box::new(move |peer| trusted.iter().any(|proxy| proxy.contains(peer))),
+        trusted: Arc::new(move |peer| trusted.iter().any(|proxy| proxy.contains(peer))),
         ..Origin::default()
     }
 }

@@ -17,6 +17,7 @@ mod upload;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use catalog::Catalog;
 use store::FsStore;
 use tokio_util::task::TaskTracker;
@@ -42,7 +43,7 @@ struct Inner {
     catalog: Catalog,
     store: FsStore,
     clock: Arc<dyn Clock>,
-    rules: Rules,
+    rules: ArcSwap<Rules>,
     sessions: session::Sessions,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
@@ -70,7 +71,7 @@ impl Registry {
             catalog,
             store,
             clock,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
@@ -80,10 +81,15 @@ impl Registry {
         })
     }
 
-    /// The rules that it was opened with.
+    /// The rules as they are now. An operation asks once, so that it sees the old rules or the new.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.inner.rules
+    pub fn rules(&self) -> Arc<Rules> {
+        self.inner.rules.load_full()
+    }
+
+    /// Replaces the rules; operations that have begun keep those that they asked for.
+    pub fn set_rules(&self, rules: Rules) {
+        self.inner.rules.store(Arc::new(rules));
     }
 
     /// True while the catalog answers and the disk takes bytes: what `/readyz` asks.
@@ -130,7 +136,7 @@ impl Registry {
     }
 
     fn may_write(&self) -> Result<(), Error> {
-        if self.inner.rules.read_only {
+        if self.rules().read_only {
             Err(Error::ReadOnly)
         } else {
             Ok(())
@@ -139,7 +145,7 @@ impl Registry {
 
     fn may_delete(&self) -> Result<(), Error> {
         self.may_write()?;
-        if self.inner.rules.delete_enabled {
+        if self.rules().delete_enabled {
             Ok(())
         } else {
             Err(Error::DeleteDisabled)

@@ -269,8 +269,7 @@ impl Registry {
     }
 
     pub(crate) fn expiry(&self, touched_at: i64) -> i64 {
-        self.inner
-            .rules
+        self.rules()
             .upload_idle_ms
             .map_or(i64::MAX, |idle| touched_at.saturating_add(idle))
     }

@@ -219,8 +219,7 @@ impl Registry {
             return Err(Error::SizeMismatch { declared, received });
         }
         if let Some(max) = self
-            .inner
-            .rules
+            .rules()
             .blob_bytes_max
             .filter(|&max| upload.offset() + more > max)
         {
@@ -258,7 +257,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let verified = upload.verify(&digest).await?;
         let size = verified.size();
-        let (place, in_flight) = match verified.into_inline(self.inner.rules.inline_bytes_max).await? {
+        let (place, in_flight) = match verified.into_inline(self.rules().inline_bytes_max).await? {
             store::Inlined::Inline(bytes) => (Place::Inline(bytes), None),
             store::Inlined::Large(verified) => {
                 let published = self.inner.store.publish(verified).await?;
@@ -272,7 +271,7 @@ impl Registry {
             place,
             upload: row,
             now: self.now(),
-            lease_ms: self.inner.rules.lease_ms,
+            lease_ms: self.rules().lease_ms,
         };
         let committed = self
             .inner
@@ -297,7 +296,7 @@ impl Registry {
         if !self.inner.store.has_room().await? {
             return Err(Error::NoRoom);
         }
-        let Some(max) = self.inner.rules.upload_sessions_max else {
+        let Some(max) = self.rules().upload_sessions_max else {
             return Ok(());
         };
         let mut open: std::collections::HashSet<Uuid> =

@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::access_log::Line;
 use crate::body::Body;
-use crate::context::Context;
+use crate::context::{Context, Live};
 use crate::origin::Peer;
 use crate::v2::{self, Told};
 
@@ -52,12 +52,13 @@ pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
 
 /// Answers one request, whatever it is.
 pub(crate) async fn answer(
-    context: Arc<Context>,
+    live: Arc<Live>,
     mut pages: axum::Router,
     request: Request<Incoming>,
     peer: Peer,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
+    let context = live.now();
     let path = request.uri().path().to_owned();
     let line = Line::new(
         request.method(),

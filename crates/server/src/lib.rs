@@ -16,7 +16,7 @@ pub mod v2;
 
 pub use access_log::AccessLog;
 pub use body::{BlobBody, Body, Piece, ReadPool};
-pub use context::{Context, Options};
+pub use context::{Context, Live, Options};
 pub use health::{Health, debug_answer};
 pub use origin::{Origin, Peer};
 pub use serve::{Listener, serve, serve_debug};

@@ -5,12 +5,14 @@
 //! Source: RFC 7239 (`Forwarded`); `http.host`, `http.relativeurls`, `http.prefix` of the CNCF registry.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::request::Parts;
 use http::{HeaderMap, header};
 
 /// How links to us are made.
+#[derive(Clone)]
 pub struct Origin {
     /// `http.host`: scheme and host, without a slash at the end.
     pub host: Option<String>,
@@ -19,9 +21,9 @@ pub struct Origin {
     /// `http.prefix` without the slash at its end: empty, or `/reg`.
     pub prefix: String,
     /// Whose forwarding headers are believed (`http.trusted_proxies`).
-    pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    pub trusted: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Whether an untrusted forwarding header was reported already.
-    pub reported: AtomicBool,
+    pub reported: Arc<AtomicBool>,
 }
 
 impl Default for Origin {
@@ -31,8 +33,8 @@ impl Default for Origin {
             host: None,
             absolute: false,
             prefix: String::new(),
-            trusted: Box::new(|_| false),
-            reported: AtomicBool::new(false),
+            trusted: Arc::new(|_| false),
+            reported: Arc::default(),
         }
     }
 }
@@ -150,8 +152,8 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn loopback() -> Box<dyn Fn(IpAddr) -> bool + Send + Sync> {
-        Box::new(|ip| ip.is_loopback())
+    fn loopback() -> Arc<dyn Fn(IpAddr) -> bool + Send + Sync> {
+        Arc::new(|ip| ip.is_loopback())
     }
 
     const PROXY: Peer = Peer::Ip(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{answer, protocol};
-use crate::context::Context;
+use crate::context::Live;
 use crate::health::{Health, debug_answer};
 use crate::origin::Peer;
 use crate::pages;
@@ -53,11 +53,11 @@ impl Listener {
 }
 
 /// Serves until `stop`, then drains for at most `options.drain`.
-pub async fn serve(context: Arc<Context>, listener: Listener, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(context.options.connections_max));
+pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(live.now().options.connections_max));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
-    let pages = pages::router(Arc::clone(&context));
+    let pages = pages::router(Arc::clone(&live));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -66,8 +66,9 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
+        let context = live.now();
         let io = TokioIo::new(Patient::new(stream, context.options.idle_connection));
-        let (handler, pages) = (Arc::clone(&context), pages.clone());
+        let (handler, pages) = (Arc::clone(&live), pages.clone());
         let service = service_fn(move |request| answer(Arc::clone(&handler), pages.clone(), request, peer));
         let connection = protocol(&context).serve_connection(io, service).into_owned();
         let watched = graceful.watch(connection);
@@ -80,6 +81,7 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
         });
     }
     drop(listener);
+    let context = live.now();
     context.closing.store(true, Ordering::SeqCst);
     connections.close();
     tracing::info!(

@@ -3,12 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use config::{Auth, Host, Listen, ListenAddr, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Context, Health, Listener, ReadPool};
+use server::{Context, Health, Listener, Live, ReadPool};
 use socket2::{Domain, Protocol, Socket, Type};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,7 +58,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
     let health = Arc::new(Health::default());
-    let context = Arc::new(Context {
+    let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
         access,
         origin: wiring::origin(&settings),
@@ -68,8 +67,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         health: Arc::clone(&health),
         access_log: wiring::access_log(&settings),
         options: wiring::options(&settings),
-        closing: AtomicBool::new(false),
-    });
+        closing: Arc::default(),
+    }));
     let (listener, address) = listen(&settings.http.listen).await?;
     say_hello(&settings, &place);
     start_checks(&settings, &health, &registry);
@@ -90,7 +89,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     };
     tracing::info!("listening on {address}");
     tokio::select! {
-        () = server::serve(context, listener, stop.clone()) => {}
+        () = server::serve(Arc::clone(&live), listener, stop.clone()) => {}
         () = registry.broken() => {
             tracing::error!("the catalog could not be flushed to disk: ending, so that nothing is acknowledged that is not durable");
             return Err(Failure::failed("LF-STO-002", "the catalog could not be flushed to disk; check the disk, then start again"));
