@@ -231,19 +231,16 @@ impl Draft {
             .mode(0o600)
             .open(draft)?;
         let ours = file.metadata()?;
-        match &self.before {
-            Some(before) => {
-                if (before.uid(), before.gid()) != (ours.uid(), ours.gid()) {
-                    fchown(&file, Some(before.uid()), Some(before.gid()))?;
-                }
-                file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
+        if let Some(before) = &self.before {
+            if (before.uid(), before.gid()) != (ours.uid(), ours.gid()) {
+                fchown(&file, Some(before.uid()), Some(before.gid()))?;
             }
-            None => {
-                // Made by root for a server that is not root: who owns the folder must be able to read it.
-                let folder = std::fs::metadata(folder_of(&self.path))?;
-                if ours.uid() == 0 && folder.uid() != 0 {
-                    fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
-                }
+            file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
+        } else {
+            // Made by root for a server that is not root: who owns the folder must be able to read it.
+            let folder = std::fs::metadata(folder_of(&self.path))?;
+            if ours.uid() == 0 && folder.uid() != 0 {
+                fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
             }
         }
         file.write_all(&self.text)?;

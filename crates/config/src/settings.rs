@@ -102,6 +102,17 @@ pub struct Storage {
     pub upload_purging: Option<UploadPurging>,
 }
 
+impl Storage {
+    /// The password file that counts where `auth` says nothing; `landfall user add` makes it.
+    #[must_use]
+    pub fn password_file(&self) -> Option<PathBuf> {
+        match &self.medium {
+            Medium::Filesystem { root, .. } => Some(root.join("landfall").join("htpasswd")),
+            Medium::InMemory => None,
+        }
+    }
+}
+
 /// The storage driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Medium {
@@ -130,7 +141,7 @@ pub struct UploadPurging {
 /// `auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Nobody wrote anything; only an address that this machine alone can reach gets this far.
+    /// Nobody wrote anything, and the data folder has no password file; only an address that this machine alone can reach gets this far.
     NotConfigured,
     /// `auth: none`: everyone may do everything, on purpose.
     None,

@@ -111,7 +111,8 @@ fn an_open_door_names_the_ways_out() {
      ┌─ /config.yml:2:9
     2│   addr: :5000
      │         ^^^^^ everyone could pull, push and delete
-     = with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`
+     = with passwords: `landfall user add NAME`, with the same --data or --config; it makes a password file in the data folder
+     = with a password file that you have: set `auth.htpasswd.realm` and `auth.htpasswd.path`
      = for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`
      = open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none
     "#);
@@ -119,7 +120,8 @@ fn an_open_door_names_the_ways_out() {
     error[LF-CFG-020]: others can reach [::]:5000, and no login is configured
       ┌─ flag --listen
       │ everyone could pull, push and delete
-      = with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`
+      = with passwords: `landfall user add NAME`, with the same --data or --config; it makes a password file in the data folder
+      = with a password file that you have: set `auth.htpasswd.realm` and `auth.htpasswd.path`
       = for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`
       = open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none
     "#);
