@@ -113,6 +113,12 @@ pub enum Error {
     /// The catalog stopped taking writes after a failed flush; only a restart mends it.
     #[error("the catalog failed to reach the disk and has stopped; the registry must be restarted")]
     Broken,
+    /// The folder to adopt is none.
+    #[error(transparent)]
+    Adopt(#[from] crate::adopt::AdoptError),
+    /// Content could not be written out.
+    #[error(transparent)]
+    Export(#[from] crate::export::ExportError),
     /// A task died; nothing was acknowledged.
     #[error("the operation was interrupted: {0}")]
     Interrupted(String),

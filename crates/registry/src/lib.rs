@@ -3,9 +3,11 @@
 //!
 //! Operations take a `Permit`, so nobody can forget to ask for the right. Nothing here knows HTTP.
 
+pub mod adopt;
 mod blob;
 mod clock;
 mod error;
+pub mod export;
 mod jobs;
 mod list;
 mod manifest;

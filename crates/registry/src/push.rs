@@ -164,10 +164,7 @@ impl Registry {
 
     fn child(&self, ord: usize, child: &Descriptor) -> Child {
         let rules = self.rules();
-        let platform = child.platform.as_ref().map(|platform| match &platform.variant {
-            Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
-            None => format!("{}/{}", platform.os, platform.architecture),
-        });
+        let platform = child.platform.as_ref().map(platform_text);
         Child {
             ord: i64::try_from(ord).unwrap_or(i64::MAX),
             digest: child.digest.clone(),
@@ -178,7 +175,15 @@ impl Registry {
     }
 }
 
-fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+/// `linux/arm64/v8`, as it is kept.
+pub(crate) fn platform_text(platform: &oci::Platform) -> String {
+    match &platform.variant {
+        Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
+        None => format!("{}/{}", platform.os, platform.architecture),
+    }
+}
+
+pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     match algorithm {
         Algorithm::Sha256 => Digest::Sha256(Sha256::digest(bytes).into()),
         Algorithm::Sha512 => Digest::Sha512(Box::new(Sha512::digest(bytes).into())),

@@ -18,7 +18,7 @@ pub(crate) fn router(live: Arc<Live>) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/healthz", get(alive))
-        .route("/startupz", get(alive))
+        .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .fallback(nowhere)
         .with_state(live)
@@ -41,9 +41,24 @@ async fn alive() -> impl IntoResponse {
     ([(CACHE_CONTROL, "no-cache")], "ok\n")
 }
 
+async fn started(State(live): State<Arc<Live>>) -> impl IntoResponse {
+    let (status, text) = if live.now().health.is_starting() {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "adopting what the older registry left; the log shows how far\n",
+        )
+    } else {
+        (StatusCode::OK, "ok\n")
+    };
+    (status, [(CACHE_CONTROL, "no-cache")], text)
+}
+
 async fn ready(State(live): State<Arc<Live>>) -> impl IntoResponse {
     let context = live.now();
-    let good = !context.is_closing() && context.health.is_good() && context.registry.ready().await.is_ok();
+    let good = !context.is_closing()
+        && !context.health.is_starting()
+        && context.health.is_good()
+        && context.registry.ready().await.is_ok();
     let (status, text) = if good {
         (StatusCode::OK, "ok\n")
     } else {

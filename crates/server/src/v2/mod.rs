@@ -102,6 +102,9 @@ async fn handle(
     if server.is_closing() {
         return Err(Refusal::Closing);
     }
+    if server.health.is_starting() {
+        return Err(Refusal::Starting);
+    }
     let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let caller = server
         .access

@@ -41,6 +41,8 @@ pub enum Refusal {
     TargetTooLong,
     /// Everything is being shut down.
     Closing,
+    /// What an older registry left is being adopted.
+    Starting,
 }
 
 /// One entry of an OCI error document.
@@ -111,7 +113,8 @@ impl Refusal {
             | Self::Bad { .. }
             | Self::TooManyTags
             | Self::TargetTooLong
-            | Self::Closing => {}
+            | Self::Closing
+            | Self::Starting => {}
         }
         response
     }
@@ -155,6 +158,12 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Unavailable,
                 E::Closing.to_string(),
+            ),
+            Self::Starting => one(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the registry is starting: it takes over what an older registry left; try again in a moment"
+                    .to_owned(),
             ),
         }
     }
@@ -241,6 +250,8 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::Busy
         | E::Closing
         | E::Broken
+        | E::Adopt(_)
+        | E::Export(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => vec![entry(None)],
@@ -268,7 +279,8 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        E::BlobDamaged(_) | E::Interrupted(_) | E::Store(_) | E::Catalog(_) => {
+        // Adopting and exporting are no requests; they fail where they were asked for.
+        E::BlobDamaged(_) | E::Adopt(_) | E::Export(_) | E::Interrupted(_) | E::Store(_) | E::Catalog(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
         }
     }

@@ -95,19 +95,6 @@ impl FsStore {
         let (source, target) = (location.path(&self.inner.blobs), target.to_owned());
         blocking(move || store.share(&source, &target)).await
     }
-
-    /// Hashes a file that need not be ours, as the algorithm of `digest` does it; its size if it is `digest`.
-    pub async fn check_file(&self, path: &Path, digest: &Digest) -> Result<u64, Error> {
-        let (store, path, digest) = (Arc::clone(&self.inner), path.to_owned(), digest.clone());
-        blocking(move || {
-            let file = store
-                .files
-                .open(&path, Access::Read)
-                .map_err(|error| Error::io("open", &path, error))?;
-            hash(&*file, &path, &digest)
-        })
-        .await
-    }
 }
 
 impl Inner {
