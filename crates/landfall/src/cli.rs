@@ -5,6 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::adopt::AdoptArguments;
+use crate::commands::completions::CompletionsArguments;
+use crate::commands::export::ExportArguments;
+use crate::commands::healthcheck::HealthcheckArguments;
+use crate::commands::man::ManArguments;
+use crate::commands::user::UserCommand;
+use crate::commands::version::VersionArguments;
+
 /// A private container-image registry in one binary.
 #[derive(Parser, Debug)]
 #[command(
@@ -24,16 +32,41 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Run the registry (the default)
+    #[command(after_help = "\
+Examples:
+  landfall serve                            on 127.0.0.1:5000, data in ./landfall-data
+  landfall serve --listen :5000 config.yml  as a configuration file says, on every interface")]
     Serve(ServeArguments),
     /// Check and explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Add, list and remove the people who may log in
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Take over what another registry holds, from its folder
+    #[command(after_help = "\
+Examples:
+  landfall adopt /var/lib/registry --dry-run               what is there, what is damaged, what would happen
+  landfall adopt /var/lib/registry --data /srv/landfall    bring it; the old folder stays as it was")]
+    Adopt(AdoptArguments),
+    /// Write what is served as a CNCF registry's folder, or as OCI layouts
+    #[command(after_help = "\
+Examples:
+  landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
+  landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
+    Export(ExportArguments),
+    /// Say whether the server is ready, by the exit code
+    Healthcheck(HealthcheckArguments),
+    /// Print the completions of a shell
+    Completions(CompletionsArguments),
+    /// Write the manual pages
+    Man(ManArguments),
     /// Print the version
-    Version,
+    Version(VersionArguments),
 }
 
 /// Where settings come from, beside the environment.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ServeArguments {
     /// Configuration file, in the format of the CNCF registry
     #[arg(value_name = "FILE")]
@@ -52,6 +85,27 @@ pub(crate) struct ServeArguments {
     pub(crate) trust_proxy: Vec<String>,
 }
 
+/// Which server is meant, for commands that work beside it: what its own `serve` was told.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Configured {
+    /// The server's configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's data folder (storage.filesystem.rootdirectory)
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+}
+
+impl Configured {
+    pub(crate) fn serve(&self) -> ServeArguments {
+        ServeArguments {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            ..ServeArguments::default()
+        }
+    }
+}
+
 /// What to do with the configuration.
 #[derive(Subcommand, Debug)]
 pub(crate) enum ConfigCommand {
@@ -67,6 +121,18 @@ Examples:
   landfall config explain                   every setting
   landfall config explain http.addr         one setting; a section such as `http` works too")]
     Explain(ExplainArguments),
+    /// Print the configuration in force as a file, with the origin of each value
+    #[command(after_help = "\
+Examples:
+  landfall config print                     everything, defaults too
+  landfall config print --changed           only what somebody wrote; secrets are shown as ***")]
+    Print(PrintArguments),
+    /// Write a configuration file to start from
+    #[command(after_help = "\
+Examples:
+  landfall config init                      to standard output
+  landfall config init landfall.yaml        into a file, which must not exist yet")]
+    Init(InitArguments),
     /// Print the reference of all settings as Markdown
     #[command(hide = true)]
     Reference,
@@ -91,6 +157,30 @@ pub(crate) struct ExplainArguments {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `config print`.
+#[derive(Args, Debug)]
+pub(crate) struct PrintArguments {
+    #[command(flatten)]
+    pub(crate) serve: ServeArguments,
+    /// Leave defaults away
+    #[arg(long)]
+    pub(crate) changed: bool,
+    /// Answer as JSON, one entry a setting
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `config init`.
+#[derive(Args, Debug)]
+pub(crate) struct InitArguments {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
     /// Answer as JSON
     #[arg(long)]
     pub(crate) json: bool,

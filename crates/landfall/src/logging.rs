@@ -3,37 +3,65 @@
 //! Source: `log.formatter`, `log.level`, `log.fields` of the CNCF registry.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use config::{Formatter, Level, Log};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
-/// Starts logging as the settings say.
-pub(crate) fn start(log: &Log) {
-    let level = match log.level {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
-    };
-    let lines = Lines {
-        formatter: log.formatter,
-        fields: log.fields.clone(),
-        colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+/// Starts logging as the settings say; the answer changes it later.
+pub(crate) fn start(log: &Log) -> Control {
+    let (level, level_control) = reload::Layer::new(least(log.level));
+    let form = Arc::new(ArcSwap::from_pointee(Form::of(log)));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .event_format(lines)
-        .init();
+        .event_format(Lines(Arc::clone(&form)));
+    tracing_subscriber::registry().with(level).with(lines).init();
+    Control {
+        level: level_control,
+        form,
+    }
+}
+
+/// What can be changed while lines are written.
+pub(crate) struct Control {
+    level: reload::Handle<LevelFilter, Registry>,
+    form: Arc<ArcSwap<Form>>,
+}
+
+impl Control {
+    /// From the next line on.
+    pub(crate) fn set(&self, log: &Log) {
+        self.form.store(Arc::new(Form::of(log)));
+        if let Err(error) = self.level.reload(least(log.level)) {
+            tracing::error!(%error, "the level of the log could not be changed");
+        }
+    }
+}
+
+fn least(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    }
 }
 
 /// Writes one event as one line.
-struct Lines {
+struct Lines(Arc<ArcSwap<Form>>);
+
+/// What a line looks like.
+struct Form {
     formatter: Formatter,
     fields: Vec<(String, String)>,
     colour: bool,
@@ -86,16 +114,17 @@ where
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
+        let form = self.0.load();
         let mut collected = Collected::default();
         event.record(&mut collected);
         let level = event.metadata().level();
         let now = jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
             .to_string();
-        match self.formatter {
-            Formatter::Text if self.colour => self.coloured(&mut out, &now, *level, &collected),
-            Formatter::Text => self.plain(&mut out, &now, *level, &collected),
-            Formatter::Json => self.json(
+        match form.formatter {
+            Formatter::Text if form.colour => form.coloured(&mut out, &now, *level, &collected),
+            Formatter::Text => form.plain(&mut out, &now, *level, &collected),
+            Formatter::Json => form.json(
                 &mut out,
                 [
                     ("time", &now),
@@ -104,7 +133,7 @@ where
                 ],
                 &collected,
             ),
-            Formatter::Logstash => self.json(
+            Formatter::Logstash => form.json(
                 &mut out,
                 [
                     ("@timestamp", &now),
@@ -117,7 +146,15 @@ where
     }
 }
 
-impl Lines {
+impl Form {
+    fn of(log: &Log) -> Self {
+        Self {
+            formatter: log.formatter,
+            fields: log.fields.clone(),
+            colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
     fn plain(
         &self,
         out: &mut Writer<'_>,

@@ -17,11 +17,19 @@ use crate::failure::Failure;
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
+    load_with(arguments, &|path: &Path| std::fs::read(path))
+}
+
+/// The same, with another way to files.
+pub(crate) fn load_with(
+    arguments: &ServeArguments,
+    read_file: &config::ReadFile<'_>,
+) -> Result<Loaded, Problems> {
     Settings::load(&Sources {
         file: arguments.config.clone().or_else(|| arguments.file.clone()),
         environment: std::env::vars_os().collect(),
         flags: arguments.flags(),
-        read_file: &|path: &Path| std::fs::read(path),
+        read_file,
     })
 }
 

@@ -1,4 +1,13 @@
 //! One module per command: it parses, calls one thing of the domain, and prints.
 
+pub(crate) mod adopt;
+pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod export;
+pub(crate) mod healthcheck;
+pub(crate) mod man;
+pub(crate) mod offline;
+pub(crate) mod progress;
 pub(crate) mod serve;
+pub(crate) mod user;
+pub(crate) mod version;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Auth, Host, Listen, ListenAddr, Medium, Settings};
+use config::{Auth, Host, Listen, ListenAddr, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
 use server::{Context, Health, Listener, Live, ReadPool};
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ServeArguments, is_file_name};
 use crate::failure::{Failure, with_causes};
+use crate::reload::{self, Reload};
+use crate::systemd::{self, Passed, State};
 use crate::{logging, wiring};
 
 /// Memory for blobs on their way out.
@@ -34,9 +36,10 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
             "{name:?} is not a configuration file (write ./{name} if it is one)\n  fix   landfall serve --listen ADDRESS, with a proxy for HTTPS in front"
         )));
     }
-    let (settings, warnings) = super::config::settings(arguments)?;
-    logging::start(&settings.log);
-    for warning in &warnings {
+    let passed = systemd::passed();
+    let loaded = super::config::settings(arguments)?;
+    let log = logging::start(&loaded.settings.log);
+    for warning in &loaded.warnings {
         tracing::warn!("{}", warning.one_line());
     }
     tokio::runtime::Builder::new_multi_thread()
@@ -44,11 +47,18 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::failed("LF-SRV-001", error))?
-        .block_on(serve(settings))
+        .block_on(serve(arguments, loaded, log, passed))
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(
+    arguments: &ServeArguments,
+    loaded: Loaded,
+    log: logging::Control,
+    passed: Vec<Passed>,
+) -> Result<(), Failure> {
+    let Loaded { settings, values, .. } = loaded;
     let stop = stop_on_signals()?;
+    let hangups = reload::hangups()?;
     let access = wiring::authenticator(&settings)?;
     let place = Place::of(&settings)?;
     let store = open_store(&settings, &place)?;
@@ -58,6 +68,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
     let health = Arc::new(Health::default());
+    let adopts = registry.wants_adoption().await.map_err(|error| adoption_failed(&error))?;
+    health.set_starting(adopts);
     let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
         access,
@@ -69,7 +81,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         options: wiring::options(&settings),
         closing: Arc::default(),
     }));
-    let (listener, address) = listen(&settings.http.listen).await?;
+    let (listener, address) = match taken_over(passed, &settings)? {
+        Some(listening) => listening,
+        None => listen(&settings.http.listen).await?,
+    };
     say_hello(&settings, &place);
     start_checks(&settings, &health, &registry);
     if let Some(address) = &settings.http.debug_addr {
@@ -87,9 +102,27 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
                 .await;
         })
     };
+    let reload = Reload {
+        arguments: arguments.clone(),
+        started: values,
+        settings,
+        live: Arc::clone(&live),
+        registry: registry.clone(),
+        log,
+    };
+    tokio::spawn(reload.run(hangups, stop.clone()));
     tracing::info!("listening on {address}");
+    systemd::notify(State::Ready);
+    let adopting = async {
+        if adopts {
+            super::adopt::in_place(&registry, place.root(), &stop).await?;
+            health.set_starting(false);
+        }
+        std::future::pending::<Result<(), Failure>>().await
+    };
     tokio::select! {
-        () = server::serve(Arc::clone(&live), listener, stop.clone()) => {}
+        failed = adopting => return failed,
+        () = server::serve(live, listener, stop.clone()) => {}
         () = registry.broken() => {
             tracing::error!("the catalog could not be flushed to disk: ending, so that nothing is acknowledged that is not durable");
             return Err(Failure::failed("LF-STO-002", "the catalog could not be flushed to disk; check the disk, then start again"));
@@ -104,14 +137,22 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+fn adoption_failed(error: &registry::Error) -> Failure {
+    Failure::failed("LF-ADO-001", with_causes(error))
+}
+
 /// Where the data lies; a temporary folder goes at the end.
-struct Place {
+pub(crate) struct Place {
     root: PathBuf,
     temporary: bool,
 }
 
 impl Place {
-    fn of(settings: &Settings) -> Result<Self, Failure> {
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
         match &settings.storage.medium {
             Medium::Filesystem { root, .. } => Ok(Self {
                 root: root.clone(),
@@ -140,7 +181,7 @@ impl Drop for Place {
     }
 }
 
-fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
+pub(crate) fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
     let allow_network = match &settings.storage.medium {
         Medium::Filesystem { allow_network, .. } => *allow_network,
         Medium::InMemory => true,
@@ -157,7 +198,7 @@ fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
     })
 }
 
-fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
+pub(crate) fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
     let path = folder.join("catalog").join("landfall.db");
     let options = catalog::SqliteOptions::default();
     catalog::Catalog::open_sqlite(&path, options).map_err(|error| match &error {
@@ -190,7 +231,7 @@ fn start_checks(settings: &Settings, health: &Arc<Health>, registry: &Registry) 
     }
 }
 
-fn stop_on_signals() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
     let refuse = |error: std::io::Error| Failure::failed("LF-SRV-001", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(refuse)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(refuse)?;
@@ -201,9 +242,33 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        systemd::notify(State::Stopping);
         told.cancel();
     });
     Ok(stop)
+}
+
+/// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
+fn taken_over(passed: Vec<Passed>, settings: &Settings) -> Result<Option<(Listener, String)>, Failure> {
+    let mut passed = passed.into_iter();
+    let Some(first) = passed.next() else {
+        return Ok(None);
+    };
+    for unused in passed {
+        tracing::warn!(
+            socket = unused.name,
+            "one socket is taken from systemd, and this is another: it is closed"
+        );
+    }
+    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
+    let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
+    if !is_private && matches!(settings.auth, Auth::NotConfigured) {
+        return Err(Failure::configuration(format!(
+            "error[LF-CFG-020]: others can reach {address}, the socket that systemd opened, and no login is configured\n  \
+             fix   landfall user add NAME, with the same --data or --config; or, open to everyone on purpose, `auth: none`"
+        )));
+    }
+    Ok(Some((listener, address)))
 }
 
 async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
