@@ -17,7 +17,8 @@ const BLOCKING_THREADS: usize = 16;
 /// An open registry, and the place that it lies in.
 pub(crate) struct Offline {
     pub(crate) registry: Registry,
-    pub(crate) place: Place,
+    /// A temporary one goes with it.
+    _place: Place,
 }
 
 impl Offline {
@@ -29,7 +30,10 @@ impl Offline {
         let registry = Registry::open(store, catalog, Arc::new(SystemClock), rules)
             .await
             .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
-        Ok(Self { registry, place })
+        Ok(Self {
+            registry,
+            _place: place,
+        })
     }
 }
 

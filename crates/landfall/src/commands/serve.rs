@@ -68,7 +68,10 @@ async fn serve(
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
     let health = Arc::new(Health::default());
-    let adopts = registry.wants_adoption().await.map_err(|error| adoption_failed(&error))?;
+    let adopts = registry
+        .wants_adoption()
+        .await
+        .map_err(|error| adoption_failed(&error))?;
     health.set_starting(adopts);
     let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
@@ -115,8 +118,13 @@ async fn serve(
     systemd::notify(State::Ready);
     let adopting = async {
         if adopts {
-            super::adopt::in_place(&registry, place.root(), &stop).await?;
-            health.set_starting(false);
+            match super::adopt::in_place(&registry, place.root(), &stop).await {
+                Err(_) if stop.is_cancelled() => {} // the next start goes on
+                outcome => {
+                    outcome?;
+                    health.set_starting(false);
+                }
+            }
         }
         std::future::pending::<Result<(), Failure>>().await
     };
