@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::adopt::AdoptArguments;
 use crate::commands::completions::CompletionsArguments;
+use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::man::ManArguments;
@@ -55,6 +56,8 @@ Examples:
   landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
   landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
     Export(ExportArguments),
+    /// Look at everything that a server here needs, and say what to mend
+    Doctor(DoctorArguments),
     /// Say whether the server is ready, by the exit code
     Healthcheck(HealthcheckArguments),
     /// Print the completions of a shell

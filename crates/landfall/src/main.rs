@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::User(command) => commands::user::run(&command),
         Command::Adopt(arguments) => commands::adopt::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments),
         Command::Completions(arguments) => {
             commands::completions::run(&arguments);

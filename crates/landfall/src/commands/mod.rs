@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod healthcheck;
 pub(crate) mod man;

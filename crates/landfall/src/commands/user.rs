@@ -370,9 +370,7 @@ fn password(arguments: &SetArguments, user: &UserName) -> Result<String, Failure
     }
     let stdin = io::stdin();
     if arguments.password_stdin {
-        return first_line(stdin).map_err(|error| {
-            Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}"))
-        });
+        return password_from_stdin();
     }
     if !stdin.is_terminal() {
         return Err(Failure::usage(
@@ -392,6 +390,12 @@ fn password(arguments: &SetArguments, user: &UserName) -> Result<String, Failure
             "the two passwords differ; nothing was changed",
         ))
     }
+}
+
+/// The first line of standard input.
+pub(crate) fn password_from_stdin() -> Result<String, Failure> {
+    first_line(io::stdin())
+        .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
 }
 
 /// More than any password has, so that a mistaken file is not read whole.
