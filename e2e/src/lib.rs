@@ -26,3 +26,4 @@ pub mod image;
 pub mod landfall;
 pub mod ledger;
 pub mod load;
+pub mod old_registry;
