@@ -106,6 +106,18 @@ impl Draft {
         })
     }
 
+    /// A draft of a file that is to be made, for looking only: nobody is in it.
+    #[must_use]
+    pub fn nobody(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            before: None,
+            old: Vec::new(),
+            text: Vec::new(),
+            _turn: None,
+        }
+    }
+
     /// Where the file is, links followed.
     #[must_use]
     pub fn path(&self) -> &Path {
