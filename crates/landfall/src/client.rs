@@ -114,10 +114,10 @@ impl Server {
             "\r\n"
         ));
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([*name, ": ", *value, "\r\n"]);
         }
         if !body.is_empty() || matches!(method, "POST" | "PUT") {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
@@ -127,14 +127,12 @@ impl Server {
         let read = Timed { stream, deadline }
             .take(ANSWER_BYTES_MAX)
             .read_to_end(&mut text);
-        match Answer::parse(&text, method == "HEAD") {
-            Some(answer) => Ok(answer),
-            None => {
-                sent?;
-                read?;
-                Err(io::ErrorKind::InvalidData.into())
-            }
+        if let Some(answer) = Answer::parse(&text, method == "HEAD") {
+            return Ok(answer);
         }
+        sent?;
+        read?;
+        Err(io::ErrorKind::InvalidData.into())
     }
 
     fn connect(&self, deadline: Instant) -> io::Result<(Box<dyn Stream>, String)> {

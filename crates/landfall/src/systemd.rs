@@ -49,16 +49,14 @@ pub(crate) fn passed() -> Vec<Passed> {
             // SAFETY: LISTEN_PID says that these descriptors were made for this very process, which has opened nothing
             // yet and calls this once: nobody else owns them. One that is not open is found by the next call.
             let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-            match rustix::io::fcntl_setfd(&descriptor, FdFlags::CLOEXEC) {
-                Ok(()) => Some(Passed {
-                    name,
-                    socket: descriptor.into(),
-                }),
-                Err(_) => {
-                    std::mem::forget(descriptor); // not open: closing it would be a fault of ours
-                    None
-                }
+            if rustix::io::fcntl_setfd(&descriptor, FdFlags::CLOEXEC).is_err() {
+                std::mem::forget(descriptor); // not open: closing it would be a fault of ours
+                return None;
             }
+            Some(Passed {
+                name,
+                socket: descriptor.into(),
+            })
         })
         .collect()
 }

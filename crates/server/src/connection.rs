@@ -52,13 +52,13 @@ pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
 
 /// Answers one request, whatever it is.
 pub(crate) async fn answer(
-    live: Arc<Live>,
+    serving: Arc<Live>,
     mut pages: axum::Router,
     request: Request<Incoming>,
     peer: Peer,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
-    let context = live.now();
+    let context = serving.now();
     let path = request.uri().path().to_owned();
     let line = Line::new(
         request.method(),

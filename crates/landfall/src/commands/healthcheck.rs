@@ -42,12 +42,11 @@ struct Health {
 
 /// Asks `/readyz`.
 pub(crate) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
-    let server = match &arguments.url {
-        Some(url) => url.clone(),
-        None => {
-            let settings = super::config::settings(&arguments.configured.serve())?.settings;
-            Server::of(&settings.http).without_path()
-        }
+    let server = if let Some(url) = &arguments.url {
+        url.clone()
+    } else {
+        let settings = super::config::settings(&arguments.configured.serve())?.settings;
+        Server::of(&settings.http).without_path()
     };
     let answer = server.ask("GET", "/readyz", &[], b"", LIMIT);
     let (status, failure) = match &answer {

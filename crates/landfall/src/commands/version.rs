@@ -20,7 +20,8 @@ pub(crate) struct VersionArguments {
 #[derive(Serialize)]
 struct Version {
     schema: &'static str,
-    version: &'static str,
+    #[serde(rename = "version")]
+    number: &'static str,
     os: &'static str,
     architecture: &'static str,
 }
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &VersionArguments) {
     if arguments.json {
         output::json(&Version {
             schema: "landfall.version/1",
-            version,
+            number: version,
             os: std::env::consts::OS,
             architecture: std::env::consts::ARCH,
         });

@@ -62,7 +62,8 @@ enum State {
 /// What one look found.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     state: State,
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,32 +71,32 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn good(check: &'static str, found: impl Into<String>) -> Self {
+    fn good(name: &'static str, found: impl Into<String>) -> Self {
         Self {
-            check,
+            name,
             state: State::Good,
             found: found.into(),
             fix: None,
         }
     }
 
-    fn note(check: &'static str, found: impl Into<String>) -> Self {
+    fn note(name: &'static str, found: impl Into<String>) -> Self {
         Self {
             state: State::Note,
-            ..Self::good(check, found)
+            ..Self::good(name, found)
         }
     }
 
-    fn problem(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn problem(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             state: State::Problem,
             fix: Some(fix.into()),
-            ..Self::good(check, found)
+            ..Self::good(name, found)
         }
     }
 
     /// A text in our error style, whose `fix` stands on a line of its own.
-    fn refused(check: &'static str, text: &str) -> Self {
+    fn refused(name: &'static str, text: &str) -> Self {
         let mut lines = text.lines();
         let found = lines.next().unwrap_or_default().to_owned();
         let rest: Vec<&str> = lines.map(str::trim).collect();
@@ -108,7 +109,7 @@ impl Check {
         Self {
             state: State::Problem,
             fix,
-            ..Self::good(check, found)
+            ..Self::good(name, found)
         }
     }
 }
@@ -217,7 +218,7 @@ fn show(checks: &[Check]) {
         } else {
             mark.to_owned()
         };
-        output::line(format_args!("  {mark} {:<15} {}", check.check, check.found));
+        output::line(format_args!("  {mark} {:<15} {}", check.name, check.found));
         if let Some(fix) = &check.fix {
             output::line(format_args!("    {:<15} fix   {fix}", ""));
         }

@@ -24,7 +24,7 @@ struct Test<'a> {
 
 /// Runs it.
 pub(super) fn run(server: &Server, login: Option<(&str, &str)>) -> Check {
-    let mut random = [0_u8; 6];
+    let mut random = [0_u8; 8];
     if getrandom::fill(&mut random).is_err() {
         return Check::problem(
             NAME,
@@ -32,7 +32,7 @@ pub(super) fn run(server: &Server, login: Option<(&str, &str)>) -> Check {
             "see its log",
         );
     }
-    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = format!("{:016x}", u64::from_be_bytes(random));
     let test = Test {
         server,
         authorization: login.map(|(name, password)| basic(name, password)),
@@ -170,11 +170,7 @@ impl Test<'_> {
 }
 
 fn digest_of(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
+    oci::Digest::Sha256(Sha256::digest(bytes).into()).to_string()
 }
 
 /// RFC 7617 section 2.
