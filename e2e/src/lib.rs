@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod client;
 pub mod command;
+pub mod compose;
 pub mod containers;
 pub mod dice;
 pub mod disks;

@@ -130,7 +130,7 @@ fn config(layer: &[u8], labels: &Value, created: &str) -> Value {
             "Healthcheck": {
                 "Test": ["CMD", "landfall", "healthcheck"],
                 "Interval": 10 * SECOND_NS,
-                "Timeout": 5 * SECOND_NS,
+                "Timeout": 10 * SECOND_NS,
                 "StartPeriod": 30 * SECOND_NS,
                 "Retries": 3,
             },

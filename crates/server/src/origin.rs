@@ -24,6 +24,8 @@ pub struct Origin {
     pub trusted: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Whether an untrusted forwarding header was reported already.
     pub reported: Arc<AtomicBool>,
+    /// Whether a proxy that holds layers back was explained already.
+    pub explained: Arc<AtomicBool>,
 }
 
 impl Default for Origin {
@@ -35,6 +37,7 @@ impl Default for Origin {
             prefix: String::new(),
             trusted: Arc::new(|_| false),
             reported: Arc::default(),
+            explained: Arc::default(),
         }
     }
 }
@@ -102,12 +105,48 @@ impl Origin {
         )
     }
 
+    /// Says once what to change in a proxy through which a push plainly came the wrong way. Pushes through it work until a
+    /// layer is larger than what it holds back, and then fail with an answer of the proxy's own, which nobody sees here.
+    pub(crate) fn explain_limits(&self, request: &Parts) {
+        if is_held_back(request) && !self.explained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the proxy in front holds layers back before it passes them on: pushes are slow, and large ones fail with 413 or a time-out; in nginx write client_max_body_size 0, proxy_request_buffering off, proxy_http_version 1.1 and proxy_read_timeout 900s"
+            );
+        }
+    }
+
     fn trusts(&self, peer: Peer) -> bool {
         match peer {
             Peer::Local => true,
             Peer::Ip(ip) => (self.trusted)(ip),
         }
     }
+}
+
+/// Docker sends a layer in one PATCH of unknown length. If a proxy names the length, it had the whole of it; and one
+/// that speaks HTTP/1.0, as nginx does unless told otherwise, has no other way.
+fn is_held_back(request: &Parts) -> bool {
+    let has = |name: &str| request.headers.contains_key(name);
+    let proxied = [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ]
+    .into_iter()
+    .any(has);
+    let by_docker = || {
+        let agent = request.headers.get(header::USER_AGENT);
+        agent.is_some_and(|agent| agent.as_bytes().starts_with(b"docker/"))
+    };
+    let uploads = matches!(
+        request.method,
+        http::Method::PATCH | http::Method::PUT | http::Method::POST
+    );
+    let old = uploads && request.version == http::Version::HTTP_10;
+    let whole = || request.method == http::Method::PATCH && has("content-length") && by_docker();
+    proxied && (old || whole())
 }
 
 fn own_host(request: &Parts) -> Option<String> {
@@ -208,6 +247,27 @@ mod tests {
             origin.link(&request(&standard), PROXY, "/v2/x"),
             "https://c.example:8443/v2/x"
         );
+    }
+
+    #[test]
+    fn a_proxy_that_holds_layers_back_is_recognised_and_a_good_one_is_not() {
+        let patch = |version: http::Version, headers: &[(&str, &str)]| {
+            let mut parts = request(headers);
+            (parts.method, parts.version) = (http::Method::PATCH, version);
+            is_held_back(&parts)
+        };
+        let (old, new) = (http::Version::HTTP_10, http::Version::HTTP_11);
+        let docker = ("user-agent", "docker/28.2.2 go/go1.24");
+        let through = ("x-forwarded-proto", "https");
+        assert!(patch(old, &[through]));
+        assert!(patch(new, &[through, docker, ("content-length", "9000")]));
+        assert!(!patch(new, &[through, docker, ("transfer-encoding", "chunked")]));
+        assert!(!patch(new, &[docker, ("content-length", "9000")]));
+        // Other clients know the length of what they send.
+        assert!(!patch(
+            new,
+            &[through, ("user-agent", "skopeo/1.9"), ("content-length", "9")]
+        ));
     }
 
     #[test]

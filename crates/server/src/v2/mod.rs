@@ -64,6 +64,7 @@ pub(crate) async fn answer(
     told: &mut Told,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
+    server.origin.explain_limits(&head);
     let mut body = ClientBody::new(incoming, server.options.idle_body);
     let outcome = handle(server, &head, path, peer, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
