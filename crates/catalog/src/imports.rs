@@ -76,6 +76,8 @@ pub struct AdoptedTag {
     pub current: (Digest, i64),
     /// Where it pointed before, oldest first, and since when.
     pub before: Vec<(Digest, i64)>,
+    /// Whether the source tells since when; else it is the time of the import, and what was done here counts more.
+    pub is_dated: bool,
 }
 
 /// What became of a tag of the source.
@@ -273,15 +275,16 @@ pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error>
     if old.as_ref() == Some(digest) {
         return Ok(TagOutcome::Same);
     }
-    let last: Option<i64> = tx.first(
-        "SELECT at FROM tag_events WHERE repo_id = ?1 AND name = ?2 ORDER BY seq DESC LIMIT 1",
+    let last: Option<(i64, i64)> = tx.first(
+        "SELECT e.at, o.kind FROM tag_events e JOIN ops o ON o.id = e.op_id
+         WHERE e.repo_id = ?1 AND e.name = ?2 ORDER BY e.seq DESC LIMIT 1",
         values![repo.id, &new.tag],
-        |row: &Row<'_>| row.get(0),
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    if last.is_some_and(|last| last > *since) {
+    if last.is_some_and(|(at, kind)| at > *since || !new.is_dated && kind != ADOPTED) {
         return Ok(TagOutcome::Kept);
     }
-    let seq = record_steps(tx, repo, new, old.clone(), last)?;
+    let seq = record_steps(tx, repo, new, old.clone(), last.map(|(at, _)| at))?;
     if old.is_none() {
         tx.execute(
             "INSERT INTO tags(repo_id, name, manifest_id, event_seq, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -116,6 +116,9 @@ pub enum Error {
     /// The folder to adopt is none.
     #[error(transparent)]
     Adopt(#[from] crate::adopt::AdoptError),
+    /// The registry to adopt from did not give what it should.
+    #[error(transparent)]
+    Remote(#[from] crate::adopt::RemoteError),
     /// Content could not be written out.
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),

@@ -59,10 +59,14 @@ pub(super) fn read(
 }
 
 fn read_body(path: &Path, digest: &Digest, bytes_max: u64) -> Result<Vec<u8>, Found> {
-    let file = fs::File::open(path).map_err(|error| match error.kind() {
+    let refused = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Found::missing(digest),
         _ => Found::unreadable(&error),
-    })?;
+    };
+    if !fs::metadata(path).map_err(refused)?.is_file() {
+        return Err(Found::Foreign); // a pipe would be waited for
+    }
+    let file = fs::File::open(path).map_err(refused)?;
     let mut body = Vec::new();
     file.take(bytes_max + 1)
         .read_to_end(&mut body)
@@ -79,7 +83,7 @@ fn read_body(path: &Path, digest: &Digest, bytes_max: u64) -> Result<Vec<u8>, Fo
 }
 
 /// What a push of these bytes would store.
-fn of_bytes(body: Vec<u8>, repo: &RepositoryName, digest: &Digest) -> Result<Document, Found> {
+pub(super) fn of_bytes(body: Vec<u8>, repo: &RepositoryName, digest: &Digest) -> Result<Document, Found> {
     let parsed = match Manifest::parse(&body, None) {
         Ok(parsed) => parsed,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Adopting: everything that a folder of the CNCF registry holds is served from here, and the folder stays as it was.
 //!
 //! Shape: `tree` reads the layout, `document` makes a manifest of bytes, `blobs` brings what is large, `run` goes from
-//! repository to repository in `steps` and writes down how far it is, `report` is what comes out of it. A survey is the same run
+//! repository to repository in `steps` and writes down how far it is, `remote` does the same with a registry that is asked over the network, `report` is what comes out of it. A survey is the same run
 //! without a registry to bring anything to.
 //! The source is opened for reading only (I12); large files get one more name of ours where the file system allows.
 //! What is damaged is reported and left out, and never stops the rest. A run that is cut off goes on after the last
@@ -11,16 +11,20 @@
 
 mod blobs;
 mod document;
+mod remote;
 mod report;
 mod run;
 mod steps;
 mod tree;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use oci::RepositoryName;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Registry};
+pub use remote::{Fetched, Remote, RemoteError};
 pub use report::{Damage, Found, Progress, Report};
 use tree::Tree;
 
@@ -112,6 +116,17 @@ impl Registry {
             tree.root().display().to_string()
         };
         run::adopt(self, tree, source, verify, watcher, stop).await
+    }
+
+    /// Brings everything that a running registry serves: all its repositories, or these. Safe to repeat.
+    pub async fn adopt_from<R: Remote>(
+        &self,
+        remote: Arc<R>,
+        repositories: &[RepositoryName],
+        watcher: &mut dyn Watcher,
+        stop: &CancellationToken,
+    ) -> Result<Report, Error> {
+        remote::adopt(self, remote, repositories, watcher, stop).await
     }
 
     /// The folder that holds ours.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::blobs::blocking;
 use super::document::{self, Document};
 use super::report::{DAMAGES_MAX, Damage, Found, Progress, Report};
-use super::tree::{Link, Shelf, TagLinks, Tree};
+use super::tree::{Link, Stock, TagLinks, Tree};
 use super::{Verify, Watcher};
 use crate::{Error, Registry};
 
@@ -157,12 +157,12 @@ impl<'a> Run<'a> {
     }
 
     async fn repository(&mut self, name: RepositoryName) -> Result<(), Error> {
-        let shelf = self.look(move |tree, damages| tree.read(&name, damages)).await?;
+        let stock = self.look(move |tree, damages| tree.read(&name, damages)).await?;
         self.report.repositories += 1;
-        self.report.uploads += shelf.uploads;
-        let outlines = self.outlines(&shelf).await?;
-        let blobs = self.blobs(&shelf, &outlines).await?;
-        let manifests = self.manifests(&shelf.name, &outlines).await?;
+        self.report.uploads += stock.uploads;
+        let outlines = self.outlines(&stock).await?;
+        let blobs = self.blobs(&stock, &outlines).await?;
+        let manifests = self.manifests(&stock.name, &outlines).await?;
         for outline in &outlines {
             let here = |digest: &Digest| blobs.contains_key(digest) || manifests.contains(digest);
             for (digest, _) in outline.named.iter().filter(|(digest, _)| !here(digest)) {
@@ -173,19 +173,19 @@ impl<'a> Run<'a> {
                 ));
             }
         }
-        self.tags(&shelf.name, &shelf.tags, &manifests).await?;
-        self.reach(&shelf.tags, &outlines, &blobs);
+        self.tags(&stock.name, &stock.tags, &manifests).await?;
+        self.reach(&stock.tags, &outlines, &blobs);
         self.progress.repositories += 1;
         self.watcher.progress(&self.progress);
         Ok(())
     }
 
     /// Reads every manifest once, for what it names.
-    async fn outlines(&mut self, shelf: &Shelf) -> Result<Vec<Outline>, Error> {
-        let mut outlines = Vec::with_capacity(shelf.revisions.len());
-        for link in &shelf.revisions {
+    async fn outlines(&mut self, stock: &Stock) -> Result<Vec<Outline>, Error> {
+        let mut outlines = Vec::with_capacity(stock.revisions.len());
+        for link in &stock.revisions {
             self.go_on()?;
-            let Some(document) = self.document(&shelf.name, link).await? else {
+            let Some(document) = self.document(&stock.name, link).await? else {
                 continue;
             };
             self.report.schema1 += u64::from(document.is_schema1);

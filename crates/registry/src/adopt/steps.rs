@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::blobs::{Arrival, Wanted, blocking, bring};
 use super::report::{Damage, Found};
 use super::run::{Outline, Run, short};
-use super::tree::{Link, Shelf, TagLinks};
+use super::tree::{Link, Stock, TagLinks};
 use crate::Error;
 
 /// Links that become rows in one transaction.
@@ -22,13 +22,13 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Files that are read at once.
 const AT_ONCE: usize = 4;
 /// How long what no tag leads to is safe from every clean-up: time to see that the move went well.
-const KEEP_MS: i64 = 30 * 24 * 3600 * 1000;
+pub(super) const KEEP_MS: i64 = 30 * 24 * 3600 * 1000;
 
 impl Run<'_> {
     /// Brings the repository's blobs; those that it has now, with their sizes.
     pub(super) async fn blobs(
         &mut self,
-        shelf: &Shelf,
+        stock: &Stock,
         outlines: &[Outline],
     ) -> Result<HashMap<Digest, u64>, Error> {
         let sizes: HashMap<&Digest, u64> = outlines
@@ -38,9 +38,9 @@ impl Run<'_> {
             .map(|(digest, size)| (digest, *size))
             .collect();
         let mut held = HashMap::new();
-        for links in shelf.layers.chunks(BATCH) {
+        for links in stock.layers.chunks(BATCH) {
             self.go_on()?;
-            let states = self.states(&shelf.name, links).await?;
+            let states = self.states(&stock.name, links).await?;
             let mut rows = Vec::new();
             let mut wanted = Vec::new();
             for (link, state) in links.iter().zip(states) {
@@ -72,7 +72,7 @@ impl Run<'_> {
                     Err(found) => self.note(Damage::new(&link.path, found)),
                 }
             }
-            self.commit_blobs(&shelf.name, rows, &mut held).await?;
+            self.commit_blobs(&stock.name, rows, &mut held).await?;
             self.go_on()?; // not all may have been brought
             self.watcher.progress(&self.progress);
         }
@@ -287,5 +287,6 @@ fn adopted(repo: &RepositoryName, tag: &TagLinks) -> AdoptedTag {
         tag: tag.tag.clone(),
         current: tag.current.clone(),
         before: tag.before.clone(),
+        is_dated: true,
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the folder of a CNCF registry: `<root>/docker/registry/v2/{blobs,repositories}`.
 //!
-//! Shape: [`Tree::repositories`] lists names, [`Tree::read`] gives one repository's links as a [`Shelf`]; what is not as
+//! Shape: [`Tree::repositories`] lists names, [`Tree::read`] gives one repository's links as a [`Stock`]; what is not as
 //! it should be goes into the list of damages beside it. Everything blocks, and only reads.
 //! Units: times are Unix milliseconds, those of the link files.
 //! Source: `registry/storage/paths.go` of the CNCF registry, whose 2.8 and 3.x write the same layout.
@@ -50,7 +50,7 @@ pub(super) struct TagLinks {
 
 /// One repository.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct Stock {
     pub(super) name: RepositoryName,
     pub(super) layers: Vec<Link>,
     pub(super) revisions: Vec<Link>,
@@ -148,10 +148,10 @@ impl Tree {
     }
 
     /// Everything that a repository links.
-    pub(super) fn read(&self, name: &RepositoryName, damages: &mut Vec<Damage>) -> Shelf {
+    pub(super) fn read(&self, name: &RepositoryName, damages: &mut Vec<Damage>) -> Stock {
         let folder = self.base().join("repositories").join(&**name);
         let uploads = list(&folder.join("_uploads")).map_or(0, |uploads| uploads.len() as u64);
-        Shelf {
+        Stock {
             name: name.clone(),
             layers: self.links(&folder.join("_layers"), damages),
             revisions: self.links(&folder.join("_manifests/revisions"), damages),
@@ -164,16 +164,16 @@ impl Tree {
     fn links(&self, folder: &Path, damages: &mut Vec<Damage>) -> Vec<Link> {
         let mut links = Vec::new();
         for algorithm in self.names(folder, damages) {
-            let shelf = folder.join(&algorithm);
-            for hex in self.names(&shelf, damages) {
-                let place = shelf.join(&hex);
+            let stock = folder.join(&algorithm);
+            for hex in self.names(&stock, damages) {
+                let place = stock.join(&hex);
                 let text = format!("{}:{}", algorithm.to_string_lossy(), hex.to_string_lossy());
                 let Ok(digest) = text.parse::<Digest>() else {
                     damages.push(Damage::new(self.short(&place), Found::Foreign));
                     continue;
                 };
                 let path = place.join("link");
-                let found = match self.link(&path) {
+                let found = match read_link(&path) {
                     Ok(Some((target, at))) if leads_to(&digest, &target) => {
                         links.push(Link {
                             digest,
@@ -209,7 +209,7 @@ impl Tree {
                 }
             };
             let path = place.join("current/link");
-            let found = match self.link(&path) {
+            let found = match read_link(&path) {
                 Ok(Some(current)) => {
                     let before = self.history(&place.join("index"), &current, damages);
                     tags.push(TagLinks {
@@ -245,33 +245,6 @@ impl Tree {
         before
     }
 
-    /// What a link file says, and when it was written; none if there is no such file.
-    fn link(&self, path: &Path) -> Result<Option<(Digest, i64)>, Found> {
-        let read = || -> io::Result<(Vec<u8>, i64)> {
-            use io::Read;
-            let file = fs::File::open(path)?;
-            let at = modified(&file.metadata()?);
-            let mut bytes = Vec::new();
-            file.take(LINK_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-            Ok((bytes, at))
-        };
-        let (bytes, at) = match read() {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Found::unreadable(&error)),
-        };
-        let text = String::from_utf8_lossy(&bytes);
-        match text.trim() {
-            "" => Err(Found::EmptyLink),
-            text => match text.parse() {
-                Ok(digest) => Ok(Some((digest, at))),
-                Err(_) => Err(Found::BadLink {
-                    text: text.chars().take(120).collect(),
-                }),
-            },
-        }
-    }
-
     /// The folders in a folder, in order; one that is not there has none.
     fn names(&self, folder: &Path, damages: &mut Vec<Damage>) -> Vec<std::ffi::OsString> {
         let mut names = match list(folder) {
@@ -300,13 +273,13 @@ impl Tree {
         let blobs = self.base().join("blobs");
         for algorithm in self.names(&blobs, damages) {
             for short in self.names(&blobs.join(&algorithm), damages) {
-                let shelf = blobs.join(&algorithm).join(&short);
-                for hex in self.names(&shelf, damages) {
+                let stock = blobs.join(&algorithm).join(&short);
+                for hex in self.names(&stock, damages) {
                     let text = format!("{}:{}", algorithm.to_string_lossy(), hex.to_string_lossy());
-                    match (text.parse(), fs::metadata(shelf.join(&hex).join("data"))) {
+                    match (text.parse(), fs::metadata(stock.join(&hex).join("data"))) {
                         (Ok(digest), Ok(data)) => each(digest, data.len()),
                         (Err(_), _) => {
-                            damages.push(Damage::new(self.short(&shelf.join(&hex)), Found::Foreign));
+                            damages.push(Damage::new(self.short(&stock.join(&hex)), Found::Foreign));
                         }
                         // A folder that garbage collection left without its file.
                         (Ok(_), Err(_)) => {}
@@ -314,6 +287,37 @@ impl Tree {
                 }
             }
         }
+    }
+}
+
+/// What a link file says, and when it was written; none if there is no such file.
+fn read_link(path: &Path) -> Result<Option<(Digest, i64)>, Found> {
+    let read = || -> io::Result<(Vec<u8>, i64)> {
+        use io::Read;
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("not a file")); // a pipe would be waited for
+        }
+        let file = fs::File::open(path)?;
+        let at = modified(&metadata);
+        let mut bytes = Vec::new();
+        file.take(LINK_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+        Ok((bytes, at))
+    };
+    let (bytes, at) = match read() {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Found::unreadable(&error)),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    match text.trim() {
+        "" => Err(Found::EmptyLink),
+        text => match text.parse() {
+            Ok(digest) => Ok(Some((digest, at))),
+            Err(_) => Err(Found::BadLink {
+                text: text.chars().take(120).collect(),
+            }),
+        },
     }
 }
 

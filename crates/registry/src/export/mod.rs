@@ -102,9 +102,9 @@ impl Registry {
             let mut last: Option<String> = None;
             loop {
                 let after = last.clone();
-                let list =
+                let names =
                     move |tx: &mut catalog::Tx<'_>| catalog::list_repositories(tx, after.as_deref(), PAGE);
-                let page = self.inner.catalog.read(list).await?;
+                let page = self.inner.catalog.read(names).await?;
                 for name in &page.names {
                     if let Ok(name) = name.parse() {
                         target.repository(layout, &name, &mut each).await?;
