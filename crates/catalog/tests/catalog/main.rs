@@ -6,6 +6,7 @@
 mod blobs;
 mod engines;
 mod harness;
+mod imports;
 mod lists;
 mod manifests;
 mod tags;
