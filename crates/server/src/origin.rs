@@ -18,6 +18,8 @@ pub struct Origin {
     pub host: Option<String>,
     /// Absolute links even without `host` (`http.relativeurls: false`, written out).
     pub absolute: bool,
+    /// Requests come in over TLS.
+    pub tls: bool,
     /// `http.prefix` without the slash at its end: empty, or `/reg`.
     pub prefix: String,
     /// Whose forwarding headers are believed (`http.trusted_proxies`).
@@ -34,6 +36,7 @@ impl Default for Origin {
         Self {
             host: None,
             absolute: false,
+            tls: false,
             prefix: String::new(),
             trusted: Arc::new(|_| false),
             reported: Arc::default(),
@@ -72,7 +75,9 @@ impl Origin {
     fn base(&self, request: &Parts, peer: Peer) -> Option<String> {
         let forwarded = self.forwarded(&request.headers, peer);
         let host = forwarded.1.or_else(|| own_host(request))?;
-        let scheme = forwarded.0.unwrap_or_else(|| "http".into());
+        let scheme = forwarded
+            .0
+            .unwrap_or_else(|| if self.tls { "https" } else { "http" }.into());
         Some(format!("{scheme}://{host}"))
     }
 
@@ -171,7 +176,7 @@ fn parameter(element: &str, key: &str) -> Option<String> {
 }
 
 /// Host and port only: nothing that would turn a link into another one.
-fn is_authority(host: &str) -> bool {
+pub(crate) fn is_authority(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 255
         && host

@@ -281,9 +281,13 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         // Adopting and exporting are no requests; they fail where they were asked for.
-        E::BlobDamaged(_) | E::Adopt(_) | E::Remote(_) | E::Export(_) | E::Interrupted(_) | E::Store(_) | E::Catalog(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
-        }
+        E::BlobDamaged(_)
+        | E::Adopt(_)
+        | E::Remote(_)
+        | E::Export(_)
+        | E::Interrupted(_)
+        | E::Store(_)
+        | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),
     }
 }
 
