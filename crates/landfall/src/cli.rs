@@ -44,7 +44,7 @@ Examples:
     /// Add, list and remove the people who may log in
     #[command(subcommand)]
     User(UserCommand),
-    /// Take over what another registry holds, from its folder
+    /// Take over what another registry holds, from its folder or its address
     #[command(after_help = "\
 Examples:
   landfall adopt /var/lib/registry --dry-run               what is there, what is damaged, what would happen

@@ -72,6 +72,22 @@ impl Failure {
         }
     }
 
+    /// Not logged in, or not allowed.
+    pub(crate) fn denied(code: &str, text: impl fmt::Display) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: 4,
+        }
+    }
+
+    /// The network, or another server; safe to try again.
+    pub(crate) fn temporary(code: &str, text: impl fmt::Display) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: 8,
+        }
+    }
+
     /// Told to stop before the end.
     pub(crate) fn interrupted(text: impl fmt::Display) -> Self {
         Self {

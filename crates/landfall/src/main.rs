@@ -11,6 +11,7 @@ mod failure;
 mod logging;
 mod output;
 mod reload;
+mod remote;
 mod systemd;
 mod wiring;
 

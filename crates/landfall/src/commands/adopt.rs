@@ -1,12 +1,16 @@
-//! `landfall adopt`: takes over what another registry holds, from its folder, which stays as it was.
+//! `landfall adopt`: takes over what another registry holds, from its folder, which stays as it was, or by asking it while
+//! it runs.
 //!
-//! Works on the data folder itself, so no server may run on it (exit 6). Exit codes: 5 no registry in that folder, 9 no
-//! room, 130 interrupted. What is damaged is told and left out; that is no failure.
+//! Works on the data folder itself, so no server may run on it (exit 6). Exit codes: 4 the login is refused, 5 no registry
+//! in that folder, 8 the registry does not answer, 9 no room, 130 interrupted. What is damaged is told and left out; that
+//! is no failure.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use oci::RepositoryName;
 use registry::Registry;
 use registry::adopt::{Damage, Progress, Report, Verify, Watcher};
 use serde::Serialize;
@@ -17,13 +21,23 @@ use super::progress::{Meter, size};
 use crate::cli::Configured;
 use crate::failure::Failure;
 use crate::output;
+use crate::remote::{HttpRemote, Login};
 
 /// Arguments of `adopt`.
 #[derive(Args, Debug)]
 pub(crate) struct AdoptArguments {
-    /// The root directory of the other registry: the folder that holds docker/registry/v2
-    #[arg(value_name = "PATH")]
-    source: PathBuf,
+    /// The root directory of the other registry, that holds docker/registry/v2; or the address of one that runs
+    #[arg(value_name = "PATH|URL")]
+    source: String,
+    /// Of a running registry: this repository only; may be given several times
+    #[arg(long = "repo", value_name = "NAME")]
+    repositories: Vec<RepositoryName>,
+    /// Of a running registry: who asks
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    username: Option<String>,
+    /// Of a running registry: read the password from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
     #[command(flatten)]
     configured: Configured,
     /// Say what would happen, and write nothing
@@ -52,7 +66,7 @@ enum Checks {
 #[derive(Serialize)]
 struct Answer<'a> {
     schema: &'static str,
-    source: &'a Path,
+    source: &'a str,
     dry_run: bool,
     verify: Checks,
     /// Whether blobs become further names of the same files; only known of a dry run.
@@ -65,6 +79,8 @@ struct Answer<'a> {
 /// Adopts, or says what adopting would do.
 pub(crate) fn run(arguments: &AdoptArguments) -> Result<(), Failure> {
     let settings = super::config::settings(&arguments.configured.serve())?.settings;
+    let remote = remote(arguments)?;
+    let source = Path::new(&arguments.source);
     offline::run(async |stop| {
         let mut talk = Talk(Meter::new("adopt", arguments.json));
         let verify = match arguments.verify {
@@ -73,21 +89,24 @@ pub(crate) fn run(arguments: &AdoptArguments) -> Result<(), Failure> {
             Checks::Full => Verify::Full,
         };
         let outcome = if arguments.dry_run {
-            registry::adopt::survey(&arguments.source, verify, &mut talk, &stop).await
+            registry::adopt::survey(source, verify, &mut talk, &stop).await
         } else {
-            let offline = Offline::open(&settings).await?;
-            let adopted = offline
-                .registry
-                .adopt(&arguments.source, verify, &mut talk, &stop)
-                .await;
-            offline.registry.close().await;
+            let registry = Offline::open(&settings).await?;
+            let adopted = match remote {
+                Some(remote) => {
+                    registry
+                        .adopt_from(remote, &arguments.repositories, &mut talk, &stop)
+                        .await
+                }
+                None => registry.adopt(source, verify, &mut talk, &stop).await,
+            };
+            registry.close().await;
             adopted
         };
         talk.0.clear();
         let report = outcome.map_err(|error| failure("LF-ADO-001", &error))?;
         let would_link = arguments.dry_run.then(|| {
-            super::serve::Place::of(&settings)
-                .is_ok_and(|place| same_file_system(&arguments.source, place.root()))
+            super::serve::Place::of(&settings).is_ok_and(|place| same_file_system(source, place.root()))
         });
         if arguments.json {
             output::json(&Answer {
@@ -103,6 +122,45 @@ pub(crate) fn run(arguments: &AdoptArguments) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// The running registry that is meant, if one is.
+fn remote(arguments: &AdoptArguments) -> Result<Option<Arc<HttpRemote>>, Failure> {
+    if !is_address(&arguments.source) {
+        if arguments.username.is_some() || !arguments.repositories.is_empty() {
+            return Err(Failure::usage(
+                "--username and --repo belong to a running registry; give its address, such as https://registry.example.com",
+            ));
+        }
+        return Ok(None);
+    }
+    if arguments.dry_run || arguments.verify != Checks::Full {
+        return Err(Failure::usage(
+            "--dry-run and --verify belong to a folder; what a running registry sends is always hashed",
+        ));
+    }
+    let login = match &arguments.username {
+        Some(user) => Some(Login {
+            user: user.clone(),
+            password: password()?,
+        }),
+        None => None,
+    };
+    let remote = HttpRemote::new(&arguments.source, login)
+        .map_err(|error| failure("LF-ADO-001", &registry::Error::from(error)))?;
+    Ok(Some(Arc::new(remote)))
+}
+
+fn is_address(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+fn password() -> Result<String, Failure> {
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::failed("LF-ADO-002", format!("the password cannot be read: {error}")))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Adopts the tree that lies in a server's own root directory. Everything goes to the log.
@@ -190,7 +248,7 @@ fn print(arguments: &AdoptArguments, report: &Report, would_link: Option<bool>) 
         report.manifests,
         report.blobs,
         size(report.bytes),
-        arguments.source.display()
+        arguments.source
     ));
     match would_link {
         Some(true) => output::line("blobs would be further names of the same files: no room needed"),
@@ -198,6 +256,13 @@ fn print(arguments: &AdoptArguments, report: &Report, would_link: Option<bool>) 
             "another file system: blobs would be cloned or copied, {} at most",
             size(report.bytes)
         )),
+        None if is_address(&arguments.source) => {
+            output::line(format!(
+                "fetched and hashed {} blobs, {}",
+                report.copied,
+                size(report.bytes_copied)
+            ));
+        }
         None => output::line(format!(
             "{} blobs are further names of the same files, {} clones, {} copies ({}); the source is as it was",
             report.linked,

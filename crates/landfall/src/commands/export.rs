@@ -58,7 +58,7 @@ struct Answer<'a> {
 pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
     let settings = super::config::settings(&arguments.configured.serve())?.settings;
     let exported = offline::run(async |stop| {
-        let offline = Offline::open(&settings).await?;
+        let registry = Offline::open(&settings).await?;
         let mut meter = Meter::new("export", arguments.json);
         let layout = match arguments.layout {
             Kind::Distribution => Layout::Distribution,
@@ -69,11 +69,10 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
             let total = if wanted == 0 { now.repositories } else { wanted };
             meter.show(now.repositories, total, now.blobs, now.bytes);
         };
-        let outcome = offline
-            .registry
+        let outcome = registry
             .export(&arguments.target, layout, &arguments.repositories, each, &stop)
             .await;
-        offline.registry.close().await;
+        registry.close().await;
         meter.clear();
         outcome.map_err(|error| failure("LF-EXP-001", &error))
     })?;

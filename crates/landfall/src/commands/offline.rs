@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use config::Settings;
-use registry::{Registry, SystemClock};
+use registry::adopt::RemoteError;
+use registry::{Registry, Rules, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{Place, open_catalog, open_store, stop_on_signals};
@@ -16,7 +17,7 @@ const BLOCKING_THREADS: usize = 16;
 
 /// An open registry, and the place that it lies in.
 pub(crate) struct Offline {
-    pub(crate) registry: Registry,
+    registry: Registry,
     /// A temporary one goes with it.
     _place: Place,
 }
@@ -26,7 +27,13 @@ impl Offline {
         let place = Place::of(settings)?;
         let store = open_store(settings, &place)?;
         let catalog = open_catalog(store.folder())?;
-        let rules = wiring::rules(settings)?;
+        // What was decided about clients does not bind whoever owns the data.
+        let rules = Rules {
+            read_only: false,
+            blob_bytes_max: None,
+            upload_sessions_max: None,
+            ..wiring::rules(settings)?
+        };
         let registry = Registry::open(store, catalog, Arc::new(SystemClock), rules)
             .await
             .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
@@ -34,6 +41,14 @@ impl Offline {
             registry,
             _place: place,
         })
+    }
+}
+
+impl std::ops::Deref for Offline {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.registry
     }
 }
 
@@ -60,6 +75,11 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
         ),
         registry::Error::RepositoryUnknown(_) => Failure::missing(code, text),
         registry::Error::Adopt(_) => Failure::missing(code, text),
+        registry::Error::Remote(RemoteError::Login { .. }) => Failure::denied(code, text),
+        registry::Error::Remote(RemoteError::Unreachable { .. }) => Failure::temporary(
+            code,
+            format!("{text}\n  fix   run the same command again when it answers: it goes on from here"),
+        ),
         _ => Failure::failed(code, text),
     }
 }
