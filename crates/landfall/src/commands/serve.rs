@@ -1,5 +1,6 @@
 //! `landfall serve`: open everything, listen, serve until a signal, close in order.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -201,9 +202,38 @@ pub(crate) fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, 
     };
     FsStore::open(&place.root, Arc::new(HostFiles), options).map_err(|error| match &error {
         store::Error::Held { .. } => Failure::held("LF-STO-004", with_causes(&error)),
-        store::Error::NoRoom { .. } => Failure::no_room("LF-STO-005", with_causes(&error)),
+        store::Error::NoRoom { .. } => Failure::no_room(
+            "LF-STO-005",
+            format!(
+                "the disk of {} is full\n  fix   make room, then start again; nothing was changed",
+                place.root.display()
+            ),
+        ),
+        store::Error::Io { doing, path, source } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::failed(
+                "LF-STO-001",
+                format!("cannot {doing} {}: {source}{}", path.display(), whose(path)),
+            )
+        }
         _ => Failure::failed("LF-STO-001", with_causes(&error)),
     })
+}
+
+/// Who may write where the server may not.
+fn whose(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let there = |path: &Path| std::fs::metadata(path).ok().map(|found| (path.to_owned(), found));
+    let us = rustix::process::geteuid().as_raw();
+    match path.ancestors().find_map(there) {
+        Some((path, found)) => format!(
+            "\n  why   {0} belongs to user {1} (mode {2:o}), and this server runs as user {us}\n  \
+             fix   chown -R {us} {0}        or run the server as user {1}",
+            path.display(),
+            found.uid(),
+            found.mode() & 0o7777
+        ),
+        None => String::new(),
+    }
 }
 
 pub(crate) fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {

@@ -19,7 +19,7 @@ use crate::{output, wiring};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  landfall doctor registry.example.com                 this machine, its data folder, the name's addresses
+  landfall doctor registry.example.com      this machine, the data folder, the name
   landfall doctor --push-test --username busy --password-stdin < secret")]
 pub(crate) struct DoctorArguments {
     /// Name under which clients reach this server
