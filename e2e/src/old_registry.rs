@@ -33,12 +33,29 @@ impl OldRegistry {
     /// Serves `root`, and waits until it answers.
     #[must_use]
     pub fn serve(root: &Path) -> Self {
+        Self::start(root, None)
+    }
+
+    /// The same, for those alone who are in this password file.
+    #[must_use]
+    pub fn serve_with_passwords(root: &Path, htpasswd: &Path) -> Self {
+        Self::start(root, Some(htpasswd))
+    }
+
+    fn start(root: &Path, htpasswd: Option<&Path>) -> Self {
         let folder = TempDir::with_prefix("old-registry-").expect("a temporary folder can be made");
         let address = free_address();
+        let login = htpasswd.map(|file| {
+            format!(
+                "auth:\n  htpasswd:\n    realm: old\n    path: {}\n",
+                file.display()
+            )
+        });
         let config = format!(
             "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  delete:\n    enabled: true\n  \
-             filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
-            root.display()
+             filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{}",
+            root.display(),
+            login.unwrap_or_default()
         );
         let file = folder.path().join("config.yml");
         fs::write(&file, config).expect("a configuration can be written");

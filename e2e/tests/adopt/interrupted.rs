@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use e2e::client::{Client, digest};
 use e2e::containers::Containers;
 use e2e::dice::Dice;
+use e2e::http::{Connection, Request};
 use e2e::image::Image;
-use e2e::landfall;
+use e2e::landfall::{self, Launch};
 use e2e::old_registry::fingerprint;
 
-use crate::folder::{Tree, answer, landfall_says, serve};
+use crate::folder::{Tree, answer, landfall_says, serve, status};
 
 const REPOSITORIES: u64 = 80;
 /// Names of ours that show that the work is under way.
@@ -88,6 +89,34 @@ fn adoption_that_was_killed_goes_on_and_brings_everything() {
         }
     }
     assert!(client.pull_manifest(&name(0), &added).unwrap().is_some());
+}
+
+#[test]
+fn while_a_folder_is_taken_over_clients_are_told_to_come_again() {
+    let machine = Containers::default();
+    let tree = Tree(machine.folder("root"));
+    for number in 0..5 * REPOSITORIES {
+        tree.put(&name(number), "1", &image(number));
+    }
+    let root = &tree.0;
+    let launch = Launch::with_environment_only(&landfall::program(), root.parent().unwrap())
+        .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root);
+    let mut landfall = launch.start();
+    let mut connection = Connection::open(landfall.address()).unwrap();
+    let answer = connection.send(Request::new("GET", "/v2/")).unwrap();
+    assert_eq!(answer.status, 503, "{}", String::from_utf8_lossy(&answer.body));
+    assert!(answer.header("retry-after").is_some());
+    assert!(String::from_utf8_lossy(&answer.body).contains("starting"));
+    assert_eq!(status(landfall.address(), "/startupz"), 503);
+    assert_eq!(status(landfall.address(), "/readyz"), 503);
+    assert_eq!(status(landfall.address(), "/healthz"), 200, "it is alive");
+    // Told to stop, it stops, and the next start goes on.
+    landfall.stop();
+    drop(landfall);
+    let landfall = serve(root);
+    let mut client = Client::connect(landfall.address()).unwrap();
+    let names = client.list("/v2/_catalog?n=100", "repositories").unwrap();
+    assert_eq!(names.len() as u64, 5 * REPOSITORIES);
 }
 
 fn files_below(folder: &Path) -> usize {

@@ -5,4 +5,5 @@
 mod damage;
 mod folder;
 mod interrupted;
+mod running;
 mod there_and_back;

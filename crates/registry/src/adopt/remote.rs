@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Caller, Permit, Push};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ use crate::{Body, BodyCut, Chunk, Error, Registry};
 const AT_ONCE: usize = 4;
 /// How often a transfer that breaks is taken up again.
 const TRIES: usize = 5;
+/// How long a registry that did not answer is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Another registry.
 pub trait Remote: Send + Sync + 'static {
@@ -414,6 +417,7 @@ async fn fetch_blob<R: Remote>(
             }
             Err(RemoteError::Unreachable { .. }) if tries > 1 => {
                 tries -= 1;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             Err(error) => {

@@ -120,11 +120,15 @@ impl Run<'_> {
             }
             match tasks.join_next().await {
                 None => break,
-                Some(Ok((at, arrival))) => done.push((wanted[at].0, arrival?)),
+                Some(Ok((at, arrival))) => done.push((at, arrival?)),
                 Some(Err(failed)) => return Err(Error::Interrupted(failed.to_string())),
             }
         }
-        Ok(done)
+        done.sort_by_key(|(at, _)| *at); // reports come in one order
+        Ok(done
+            .into_iter()
+            .map(|(at, arrival)| (wanted[at].0, arrival))
+            .collect())
     }
 
     fn count(&mut self, digest: &Digest, arrival: &Arrival) {
