@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::ListenAddr;
+use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
 use crate::load::ReadFile;
 use crate::node::{Entry, Node};
@@ -21,12 +22,15 @@ use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
 pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
     read.entry("version");
     let storage = storage(read, report);
-    let auth = own_password_file(auth(read, report), &storage, read_file);
+    let tls = assemble_tls::tls(read, report);
+    let is_named = tls.as_ref().is_some_and(|tls| !tls.names.is_empty());
+    let auth = own_password_file(auth(read, report), &storage, is_named, read_file);
     let settings = Settings {
         log: log(read),
         storage,
         auth,
-        http: http(read, report),
+        http: http(read, is_named, report),
+        tls,
         health: health(read, report),
         validation: validation(read, report),
         limits: Limits {
@@ -215,13 +219,16 @@ fn auth(read: Reader<'_>, report: &mut Report) -> Auth {
 }
 
 /// Where nobody says who may log in, the users of the data folder's own password file may, if it has one. One that
-/// is there and cannot be read counts too: the start then says so, instead of leaving the door open.
-fn own_password_file(auth: Auth, storage: &Storage, read_file: &ReadFile<'_>) -> Auth {
+/// is there and cannot be read counts too: the start then says so, instead of leaving the door open. A server with a
+/// name always has one: the first `serve NAME` makes it.
+fn own_password_file(auth: Auth, storage: &Storage, is_named: bool, read_file: &ReadFile<'_>) -> Auth {
     let (Auth::NotConfigured, Some(path)) = (&auth, storage.password_file()) else {
         return auth;
     };
     match read_file(&path) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => auth,
+        Err(error) if !is_named && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            auth
+        }
         _ => Auth::Htpasswd {
             realm: "Landfall".into(),
             path,
@@ -229,9 +236,9 @@ fn own_password_file(auth: Auth, storage: &Storage, read_file: &ReadFile<'_>) ->
     }
 }
 
-fn http(read: Reader<'_>, report: &mut Report) -> Http {
+fn http(read: Reader<'_>, is_named: bool, report: &mut Report) -> Http {
     Http {
-        listen: listen(read, report),
+        listen: listen(read, is_named, report),
         prefix: read.read::<Prefix>("http.prefix").0,
         host: read.optional("http.host"),
         secret: read.optional("http.secret"),
@@ -245,8 +252,12 @@ fn http(read: Reader<'_>, report: &mut Report) -> Http {
     }
 }
 
-fn listen(read: Reader<'_>, report: &mut Report) -> Listen {
-    let text: String = read.read("http.addr");
+fn listen(read: Reader<'_>, is_named: bool, report: &mut Report) -> Listen {
+    let written: Option<String> = read.written("http.addr");
+    let text = match written {
+        None if is_named => ":443".into(),
+        written => written.unwrap_or_else(|| read.read("http.addr")),
+    };
     let mut refuse = |expected: &str| {
         let title = format!("`http.addr` cannot be `{text}`");
         report.push(Finding::error(Code::BadValue, &read.origin("http.addr"), title).label(expected));

@@ -8,6 +8,7 @@
 
 mod address;
 mod assemble;
+mod assemble_tls;
 mod check;
 mod duration;
 mod environment;
@@ -45,7 +46,8 @@ pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Auth, BaseUrl, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits,
-    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Acme, Auth, BaseUrl, Challenge, ClientAuth, FileProbe, Formatter, Health, Http,
+    IndexPlatforms, Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource,
+    UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

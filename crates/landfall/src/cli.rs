@@ -11,6 +11,7 @@ use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::man::ManArguments;
+use crate::commands::tls::TlsCommand;
 use crate::commands::user::UserCommand;
 use crate::commands::version::VersionArguments;
 
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   landfall serve                            on 127.0.0.1:5000, data in ./landfall-data
+  landfall serve registry.example.com       HTTPS on 443, with a certificate and a first user
   landfall serve --listen :5000 config.yml  as a configuration file says, on every interface")]
     Serve(ServeArguments),
     /// Check and explain the configuration
@@ -44,6 +46,9 @@ Examples:
     /// Add, list and remove the people who may log in
     #[command(subcommand)]
     User(UserCommand),
+    /// Look at certificates, renew them, and let clients trust them
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Take over what another registry holds, from its folder or its address
     #[command(after_help = "\
 Examples:
@@ -71,21 +76,43 @@ Examples:
 /// Where settings come from, beside the environment.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ServeArguments {
-    /// Configuration file, in the format of the CNCF registry
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// The same, as a flag
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    /// What clients call this server, for HTTPS; or a configuration file in the format of the CNCF registry
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) names: Vec<String>,
+    /// The configuration file, as a flag
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Where the certificate comes from: auto, acme, local, files or off (tls.mode)
+    #[arg(long, value_name = "MODE")]
+    pub(crate) tls: Option<String>,
     /// Address to listen on, such as 127.0.0.1:5000 or :5000 (http.addr)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Folder for everything that is stored (storage.filesystem.rootdirectory)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<String>,
+    /// The user that the first start with a name makes
+    #[arg(long, value_name = "USER", default_value = "admin")]
+    pub(crate) bootstrap_user: BootstrapUser,
     /// A proxy whose X-Forwarded headers are believed: an address, a network, loopback or private (http.trusted_proxies)
     #[arg(long, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<String>,
+}
+
+/// Who may log in first.
+#[derive(Clone, Debug)]
+pub(crate) struct BootstrapUser(pub(crate) String);
+
+impl Default for BootstrapUser {
+    fn default() -> Self {
+        Self("admin".into())
+    }
+}
+
+impl From<String> for BootstrapUser {
+    fn from(name: String) -> Self {
+        Self(name)
+    }
 }
 
 /// Which server is meant, for commands that work beside it: what its own `serve` was told.
@@ -210,6 +237,12 @@ pub(crate) fn is_file_name(text: &str) -> bool {
 }
 
 impl ServeArguments {
+    /// The configuration file that is named, by flag or as an argument.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let named = || self.names.iter().find(|name| is_file_name(name)).map(Into::into);
+        self.config.clone().or_else(named)
+    }
+
     /// The flags as the settings know them.
     pub(crate) fn flags(&self) -> Vec<config::Flag> {
         let one = |name: &'static str, value: &Option<String>| {
@@ -222,6 +255,12 @@ impl ServeArguments {
                 .collect::<Vec<_>>()
         };
         let mut flags = one("--listen", &self.listen);
+        flags.extend(one("--tls", &self.tls));
+        let names = self.names.iter().filter(|name| !is_file_name(name));
+        flags.extend(names.map(|name| config::Flag {
+            name: "NAME",
+            value: name.clone(),
+        }));
         flags.extend(one("--data", &self.data));
         flags.extend(self.trust_proxy.iter().map(|value| config::Flag {
             name: "--trust-proxy",

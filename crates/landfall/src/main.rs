@@ -8,8 +8,11 @@ mod cli;
 mod client;
 mod commands;
 mod failure;
+mod first_user;
+mod https;
 mod logging;
 mod output;
+mod preflight;
 mod reload;
 mod remote;
 mod systemd;
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::User(command) => commands::user::run(&command),
+        Command::Tls(command) => commands::tls::run(&command),
         Command::Adopt(arguments) => commands::adopt::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),

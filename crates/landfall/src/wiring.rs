@@ -26,7 +26,7 @@ pub(crate) fn load_with(
     read_file: &config::ReadFile<'_>,
 ) -> Result<Loaded, Problems> {
     Settings::load(&Sources {
-        file: arguments.config.clone().or_else(|| arguments.file.clone()),
+        file: arguments.file(),
         environment: std::env::vars_os().collect(),
         flags: arguments.flags(),
         read_file,
@@ -104,6 +104,7 @@ pub(crate) fn origin(settings: &Settings) -> Origin {
     Origin {
         host: settings.http.host.as_ref().map(|host| host.as_str().to_owned()),
         absolute: settings.http.relative_urls == Some(false),
+        tls: settings.tls.is_some(),
         prefix: settings.http.prefix.trim_end_matches('/').to_owned(),
         trusted: Arc::new(move |peer| trusted.iter().any(|proxy| proxy.contains(peer))),
         ..Origin::default()

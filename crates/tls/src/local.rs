@@ -78,6 +78,20 @@ impl LocalCa {
         })
     }
 
+    /// What is on disk, as it is; `None` before the first start. Blocks.
+    pub fn kept(&self) -> Result<Option<Issued>, Error> {
+        let (Some(ca), Some(pair)) = (disk::read_if_there(&self.ca_path())?, self.kept_leaf()?) else {
+            return Ok(None);
+        };
+        let fingerprint = crate::fingerprint(&der(&ca, &self.ca_path())?);
+        Ok(Some(Issued {
+            pair,
+            ca,
+            fingerprint,
+            is_new: false,
+        }))
+    }
+
     fn serves(&self, facts: &Facts, now: i64) -> bool {
         let wanted: Vec<_> = self.names.iter().map(ToString::to_string).collect();
         let renew_at = facts.not_after - (facts.not_after - facts.not_before) / 3;

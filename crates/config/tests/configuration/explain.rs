@@ -15,7 +15,7 @@ fn one_setting_is_explained_in_full() {
     assert_snapshot!(shown(&configuration, Some("http.addr")), @r#"
     http.addr = localhost:6000
       from      /config.yml:2:9
-      meaning   address to listen on; `:5000` is every interface. One that others can reach needs `auth`
+      meaning   address to listen on; `:5000` is every interface. One that others can reach needs `auth`. With `tls.names`: `:443`
       type      HOST:PORT, or the path of a socket
       default   127.0.0.1:5000
       flag      --listen

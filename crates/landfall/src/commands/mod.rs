@@ -10,5 +10,6 @@ pub(crate) mod man;
 pub(crate) mod offline;
 pub(crate) mod progress;
 pub(crate) mod serve;
+pub(crate) mod tls;
 pub(crate) mod user;
 pub(crate) mod version;

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use config::{Auth, Host, Listen, ListenAddr, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Context, Health, Listener, Live, ReadPool};
+use server::{Beside, Context, Health, Listener, Live, ReadPool};
 use socket2::{Domain, Protocol, Socket, Type};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ServeArguments, is_file_name};
+use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
+use crate::https::{self, Https, Plan};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
-use crate::{logging, wiring};
+use crate::{first_user, logging, preflight, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
@@ -27,16 +28,6 @@ const BLOCKING_THREADS: usize = 32;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    if let Some(name) = arguments
-        .file
-        .as_ref()
-        .and_then(|file| file.to_str())
-        .filter(|file| !is_file_name(file))
-    {
-        return Err(Failure::usage(format!(
-            "{name:?} is not a configuration file (write ./{name} if it is one)\n  fix   landfall serve --listen ADDRESS, with a proxy for HTTPS in front"
-        )));
-    }
     let passed = systemd::passed();
     let loaded = super::config::settings(arguments)?;
     let log = logging::start(&loaded.settings.log);
@@ -60,10 +51,12 @@ async fn serve(
     let Loaded { settings, values, .. } = loaded;
     let stop = stop_on_signals()?;
     let hangups = reload::hangups()?;
+    let first_login = first_user::make(&settings, &arguments.bootstrap_user.0)?;
     let access = wiring::authenticator(&settings)?;
     let place = Place::of(&settings)?;
     let store = open_store(&settings, &place)?;
     let catalog = open_catalog(store.folder())?;
+    let data = store.folder().to_owned();
     let states = StateKey::new(&wiring::secret(&settings, store.folder())?);
     let registry = Registry::open(store, catalog, Arc::new(SystemClock), wiring::rules(&settings)?)
         .await
@@ -90,6 +83,17 @@ async fn serve(
         None => listen(&settings.http.listen).await?,
     };
     say_hello(&settings, &place);
+    let listener = match &settings.tls {
+        None => listener,
+        Some(tls) => with_tls(&settings, tls, &data, listener, &live, &stop).await?,
+    };
+    if let Some(path) = first_login {
+        tracing::info!(
+            user = arguments.bootstrap_user.0,
+            "the first user was made; its password is in {}: log in, then delete that file, or choose another with landfall user passwd",
+            path.display()
+        );
+    }
     start_checks(&settings, &health, &registry);
     if let Some(address) = &settings.http.debug_addr {
         let (listener, address) = bind(address).await?;
@@ -144,6 +148,49 @@ async fn serve(
     registry.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
+async fn with_tls(
+    settings: &Settings,
+    tls: &config::Tls,
+    data: &Path,
+    listener: Listener,
+    live: &Arc<Live>,
+    stop: &CancellationToken,
+) -> Result<Listener, Failure> {
+    let Listener::Tcp(listener) = listener else {
+        return Err(Failure::usage(
+            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
+        ));
+    };
+    let https = Https::open(settings, tls, data)?;
+    preflight::look(&Plan::of(tls, data)?.names, https::now()).await;
+    let acceptor = https.acceptor.clone();
+    let https_port = listener.local_addr().map_or(443, |address| address.port());
+    if let Some(address) = &tls.plain_addr {
+        match bind(address).await {
+            Ok((plain, address)) => {
+                let beside = Beside {
+                    certificates: Arc::clone(&https.certificates),
+                    https_port,
+                    redirects_programs: true,
+                };
+                tracing::info!("plain HTTP, for certificates and to lead people to HTTPS, on {address}");
+                tokio::spawn(server::serve(
+                    Arc::clone(live),
+                    Listener::Plain(plain, beside),
+                    stop.clone(),
+                ));
+            }
+            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
+            Err(failure) => tracing::warn!(
+                "{failure}\n  or another one with http.plain_addr; going on without plain HTTP"
+            ),
+        }
+    }
+    https.keep(stop);
+    Ok(Listener::Tls(listener, acceptor))
 }
 
 fn adoption_failed(error: &registry::Error) -> Failure {
