@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
         url.clone()
     } else {
         let settings = super::config::settings(&arguments.configured.serve())?.settings;
-        Server::of(&settings.http).without_path()
+        Server::of(&settings).without_path()
     };
     let answer = server.ask("GET", "/readyz", &[], b"", LIMIT);
     let (status, failure) = match &answer {

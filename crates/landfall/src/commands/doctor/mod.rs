@@ -3,6 +3,7 @@
 //! Shape: checks, each `✓`, `–` (nothing to say against it) or `✗` with its fix. Nothing is changed, but for the push
 //! test, which is asked for. Exit code 7 where something is wrong.
 
+mod certificate;
 mod local;
 mod outside;
 mod push_test;
@@ -158,10 +159,11 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
             );
             let held = local::data(&loaded.settings.storage, &mut checks);
             checks.extend(local::logins(&loaded.settings));
+            checks.extend(certificate::look(&loaded.settings));
             let server = arguments
                 .url
                 .clone()
-                .unwrap_or_else(|| Server::of(&loaded.settings.http));
+                .unwrap_or_else(|| Server::of(&loaded.settings));
             let seen = outside::view(&server);
             checks.push(outside::address(&loaded.settings.http.listen, held, seen.is_ok()));
             match seen {

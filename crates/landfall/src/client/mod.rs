@@ -3,6 +3,8 @@
 //! Blocking; every wait has an end. Answers are read up to [`ANSWER_BYTES_MAX`]. Fails: [`Unreachable`], whose text
 //! is for people. Source: RFC 9112.
 
+mod tls;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -11,7 +13,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use config::{Host, Listen};
+use config::{Host, Listen, Settings};
+use tls::Trust;
 
 /// More than any answer that is asked for here.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -26,7 +29,12 @@ pub(crate) struct Server {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+        /// HTTPS, and whom the certificate should name.
+        secure: Option<String>,
+    },
     Unix(PathBuf),
 }
 
@@ -50,8 +58,8 @@ pub(crate) struct Unreachable {
 
 impl Server {
     /// Where a server with these settings listens, as seen from this machine.
-    pub(crate) fn of(settings: &config::Http) -> Self {
-        let place = match &settings.listen {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let place = match &settings.http.listen {
             Listen::Unix(path) => Place::Unix(path.clone()),
             Listen::Tcp(address) => Place::Tcp {
                 host: match &address.host {
@@ -62,11 +70,12 @@ impl Server {
                     Host::Name(name) => name.clone(),
                 },
                 port: address.port,
+                secure: secure_name(settings),
             },
         };
         Self {
             place,
-            path: settings.prefix.trim_end_matches('/').to_owned(),
+            path: settings.http.prefix.trim_end_matches('/').to_owned(),
         }
     }
 
@@ -136,13 +145,13 @@ impl Server {
     }
 
     fn connect(&self, deadline: Instant) -> io::Result<(Box<dyn Stream>, String)> {
-        let (host, port) = match &self.place {
+        let (host, port, secure) = match &self.place {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_write_timeout(Some(left(deadline)?))?;
                 return Ok((Box::new(stream), "localhost".to_owned()));
             }
-            Place::Tcp { host, port } => (host, *port),
+            Place::Tcp { host, port, secure } => (host, *port, secure),
         };
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
         let addresses: Vec<SocketAddr> = (host.as_str(), port).to_socket_addrs()?.collect();
@@ -150,13 +159,34 @@ impl Server {
             match TcpStream::connect_timeout(&address, left(deadline)?) {
                 Ok(stream) => {
                     stream.set_write_timeout(Some(left(deadline)?))?;
-                    return Ok((Box::new(stream), authority(host, port)));
+                    stream.set_read_timeout(Some(left(deadline)?))?;
+                    let Some(name) = secure else {
+                        return Ok((Box::new(stream), authority(host, port)));
+                    };
+                    // What a name leads to may be anywhere; on our own addresses nobody stands between.
+                    let trust = if name != host || address.ip().to_canonical().is_loopback() {
+                        Trust::Anyone
+                    } else {
+                        Trust::System
+                    };
+                    return Ok((tls::wrap(stream, name, trust)?, authority(name, port)));
                 }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
     }
+}
+
+/// The name to ask for, where the server speaks TLS.
+fn secure_name(settings: &Settings) -> Option<String> {
+    let tls = settings.tls.as_ref()?;
+    Some(
+        tls.names
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "localhost".to_owned()),
+    )
 }
 
 fn authority(host: &str, port: u16) -> String {
@@ -275,8 +305,11 @@ impl FromStr for Server {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected a URL such as http://127.0.0.1:5000";
-        let rest = text.strip_prefix("http://").ok_or(EXPECTED)?;
+        const EXPECTED: &str = "expected a URL such as https://registry.example.com or http://127.0.0.1:5000";
+        let (is_secure, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix("http://").ok_or(EXPECTED)?),
+        };
         let (authority, path) = rest
             .split_once('/')
             .map_or((rest, ""), |(authority, path)| (authority, path));
@@ -284,7 +317,7 @@ impl FromStr for Server {
             Some((host, port)) if !host.is_empty() && !port.ends_with(']') => {
                 (host, port.parse().map_err(|_| EXPECTED)?)
             }
-            _ => (authority, 80),
+            _ => (authority, if is_secure { 443 } else { 80 }),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || !path.bytes().all(|b| b.is_ascii_graphic()) {
@@ -295,6 +328,7 @@ impl FromStr for Server {
             place: Place::Tcp {
                 host: host.to_owned(),
                 port,
+                secure: is_secure.then(|| host.to_owned()),
             },
             path: if path.is_empty() {
                 String::new()
@@ -308,7 +342,10 @@ impl FromStr for Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp { host, port } => write!(f, "http://{}{}", authority(host, *port), self.path),
+            Place::Tcp { host, port, secure } => {
+                let scheme = if secure.is_some() { "https" } else { "http" };
+                write!(f, "{scheme}://{}{}", authority(host, *port), self.path)
+            }
             Place::Unix(path) => write!(f, "{}", path.display()),
         }
     }
