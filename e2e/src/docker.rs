@@ -1,5 +1,8 @@
 //! A private Docker engine: its own socket, data, credentials and containerd, nothing of the machine's.
 //!
+//! Shape: [`Docker::start`] gives an engine that shares the machine's network and runs no container. [`Docker::start_apart`] gives
+//! one with a network, a firewall, host names and trusted certificates of its own: containers run, and ports 80, 443 and 5000 are
+//! free, whatever else runs on the machine.
 //! Fails: by panic, with the engine's log if it does not come up. Needs root.
 
 use std::fs;
@@ -26,10 +29,35 @@ impl Docker {
     /// Starts an engine and waits until it answers.
     #[must_use]
     pub fn start() -> Self {
-        let folder = TempDir::with_prefix("docker-").expect("a temporary folder can be made");
+        // No container is run, so no network is needed, and the machine's firewall stays as it is.
+        let quiet = [
+            "--insecure-registry=127.0.0.0/8",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip-forward=false",
+            "--ip-masq=false",
+        ];
+        Self::spawn(Command::new("dockerd"), &quiet, new_folder())
+    }
+
+    /// Starts an engine with a network of its own, in which these names are the machine itself, and waits until it answers.
+    #[must_use]
+    pub fn start_apart(names: &[&str]) -> Self {
+        let folder = new_folder();
+        let hosts = format!("127.0.0.1 localhost {}\n", names.join(" "));
+        fs::write(folder.path().join("hosts"), hosts).expect("a file of host names can be written");
+        fs::create_dir_all(folder.path().join("etc/certs.d")).expect("a folder for certificates can be made");
+        let mut engine = Command::new("unshare");
+        engine
+            .args(["--net", "--mount", "sh", "-c", APART, "sh"])
+            .arg(folder.path());
+        Self::spawn(engine, &[], folder)
+    }
+
+    fn spawn(mut engine: Command, options: &[&str], folder: TempDir) -> Self {
         let at = |name: &str| folder.path().join(name);
         let log = fs::File::create(at("log")).expect("a log can be made");
-        let engine = Command::new("dockerd")
+        let engine = engine
             .arg("--data-root")
             .arg(at("data"))
             .arg("--exec-root")
@@ -38,14 +66,7 @@ impl Docker {
             .arg(at("pid"))
             .arg("--host")
             .arg(format!("unix://{}", at("docker.sock").display()))
-            .args(["--insecure-registry", "127.0.0.0/8"])
-            // No container is run, so no network is needed, and the machine's firewall stays as it is.
-            .args([
-                "--bridge=none",
-                "--iptables=false",
-                "--ip-forward=false",
-                "--ip-masq=false",
-            ])
+            .args(options)
             .env("PATH", path_with_sbin())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log has two writers"))
@@ -74,7 +95,11 @@ impl Docker {
     }
 
     fn command(&self) -> Command {
-        let mut command = program("docker");
+        self.told_where(program("docker"))
+    }
+
+    /// A command that talks to this engine, with this engine's credentials.
+    fn told_where(&self, mut command: Command) -> Command {
         command
             .env(
                 "DOCKER_HOST",
@@ -84,6 +109,28 @@ impl Docker {
             // The builder inside the engine: the other one is a plugin that Debian does not have.
             .env("DOCKER_BUILDKIT", "0");
         command
+    }
+
+    /// A line for the shell in a folder, in the engine's own network if it has one: what a person types on that machine.
+    #[must_use]
+    pub fn shell(&self, folder: &Path, line: &str) -> Ran {
+        let mut command = program("nsenter");
+        command
+            .arg(format!("--target={}", self.engine.id()))
+            .args(["--net", "--mount", "--"])
+            .arg("sh")
+            .args(["-euc", "cd \"$0\" && eval \"$1\""])
+            .arg(folder)
+            .arg(line)
+            .env("PATH", path_with_sbin());
+        run(&mut self.told_where(command))
+    }
+
+    /// Lets the engine trust a certificate authority for one registry; it looks at each request, so nothing is restarted.
+    pub fn trust(&self, registry: &str, authority: &Path) {
+        let folder = self.folder("etc/certs.d").join(registry);
+        fs::create_dir_all(&folder).expect("a folder for a certificate can be made");
+        fs::copy(authority, folder.join("ca.crt")).expect("a certificate can be copied");
     }
 
     /// `docker` with these arguments.
@@ -108,6 +155,19 @@ impl Docker {
     pub fn folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// The engine's first words: names and trust of its own in place of the machine's, then the engine itself.
+const APART: &str = r#"
+    ip link set lo up
+    mount --bind "$1/hosts" /etc/hosts
+    mount --bind "$1/etc" /etc/docker
+    shift
+    exec dockerd "$@"
+"#;
+
+fn new_folder() -> TempDir {
+    TempDir::with_prefix("docker-").expect("a temporary folder can be made")
 }
 
 /// dockerd calls `containerd` and `runc` by name; an ordinary login has no `sbin` in its path.

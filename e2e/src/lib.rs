@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod client;
 pub mod command;
+pub mod compose;
 pub mod containers;
 pub mod dice;
 pub mod disks;
@@ -26,3 +27,4 @@ pub mod image;
 pub mod landfall;
 pub mod ledger;
 pub mod load;
+pub mod old_registry;

@@ -1,10 +1,11 @@
 //! The checks that cargo and its companions make.
 
-use std::fs;
 use std::process::Command;
 
 use crate::House;
-use crate::outcome::{Failure, Outcome, Tally, check};
+use crate::image;
+use crate::outcome::{Outcome, check};
+use crate::release::{self, Effort};
 
 /// `cargo` at the root of the workspace.
 pub(crate) fn cargo(house: &House) -> Command {
@@ -41,15 +42,13 @@ pub(crate) fn docs(house: &House) -> Outcome {
     check(cargo(house).args(doc).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
+/// The program under test, and the image of it.
 pub(crate) fn release(house: &House) -> Outcome {
     if !house.is_given_a_program() {
-        check(cargo(house).args(["build", "--locked", "--release", "--package", "landfall"]))?;
+        release::build(house, Effort::Tested)?;
     }
-    let size = fs::metadata(house.landfall())
-        .map_err(|error| Failure::new(format!("{} cannot be found: {error}", house.landfall().display())))?
-        .len();
-    println!("under test: {}, {} KiB", house.landfall().display(), size / 1024);
-    Ok(Tally::ONE)
+    println!("under test: {}", house.landfall().display());
+    image::assemble(house, &house.landfall())
 }
 
 /// Licences, bans and sources need nothing but the lock file. Advisories need their database, which comes from the network:

@@ -4,13 +4,17 @@
 //! `N passed, N failed`, counted over every test, check and journey that ran.
 //! Fails: exit code 1, after a sentence that says what to do.
 
+mod archive;
 mod checks;
 mod conformance;
 mod go;
+mod image;
 mod memory;
 mod outcome;
+mod package;
 mod postgres;
 mod programs;
+mod release;
 mod suites;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +24,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::outcome::{Failure, Outcome, Tally};
+use crate::release::Effort;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "What developers of Landfall run")]
@@ -36,6 +41,10 @@ enum Command {
     Setup,
     /// Peak memory of the server while 1 GiB blobs are pushed and pulled, four at a time
     Memory,
+    /// The container image, as an archive for `docker load` in target/image
+    Image,
+    /// The Debian package, in target/package
+    Deb,
 }
 
 /// The steps of `test`, in their order.
@@ -63,7 +72,7 @@ impl Step {
             Self::Licences => "licences, bans and sources of dependencies",
             Self::Unit => "unit and integration tests, catalog on SQLite and PostgreSQL",
             Self::Docs => "documentation builds without a warning",
-            Self::Release => "the release binary",
+            Self::Release => "the release program, static, and its image",
             Self::Conformance => "OCI conformance, twice",
             Self::Journeys => {
                 "journeys with docker, containerd, podman, skopeo and buildah, and on a full disk"
@@ -107,7 +116,7 @@ impl House {
     /// The program under test: what `LANDFALL_BIN` names (another build, say), else the release binary.
     fn landfall(&self) -> PathBuf {
         let given = std::env::var_os(PROGRAM).and_then(|path| std::path::absolute(path).ok());
-        given.unwrap_or_else(|| self.root.join("target/release/landfall"))
+        given.unwrap_or_else(|| release::path(self, Effort::Tested))
     }
 
     #[expect(clippy::unused_self, reason = "asked of the house, like the program itself")]
@@ -126,12 +135,21 @@ fn main() -> ExitCode {
         Command::Test { steps } => test(&house, &steps),
         Command::Setup => report(&Step::Programs.run(&house)),
         Command::Memory => report(&checks::release(&house).and_then(|_| memory::run(&house))),
+        Command::Image => report(&published_image(&house)),
+        Command::Deb => {
+            report(&release::build_for_package(&house).and_then(|program| package::debian(&house, &program)))
+        }
     };
     if done {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn published_image(house: &House) -> Outcome {
+    release::build(house, Effort::Published)?;
+    image::assemble(house, &release::path(house, Effort::Published))
 }
 
 fn test(house: &House, chosen: &[Step]) -> bool {

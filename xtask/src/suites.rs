@@ -2,6 +2,7 @@
 
 use crate::House;
 use crate::checks::cargo;
+use crate::image;
 use crate::outcome::{Failure, Outcome, cargo_test};
 use crate::postgres::Postgres;
 
@@ -45,7 +46,8 @@ fn e2e(house: &House, names: &[&str]) -> Outcome {
     let mut command = cargo(house);
     command
         .args(["test", "--locked", "--package", "e2e"])
-        .env("LANDFALL_BIN", house.landfall());
+        .env("LANDFALL_BIN", house.landfall())
+        .env("LANDFALL_IMAGE_ARCHIVE", image::path(house));
     for name in names {
         command.args(["--test", name]);
     }

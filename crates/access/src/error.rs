@@ -13,8 +13,8 @@ pub enum Error {
     #[error(
         "{path} does not exist\n  \
          why   it is the password file, and without it nobody could log in\n  \
-         fix   make it:  htpasswd -B -C 10 -c {path} <name>\n        \
-         or, in a container, mount it there",
+         fix   make it:  landfall user add <name> --file {path}\n        \
+         or, in a container, mount it there (htpasswd -B makes such files too)",
         path = .0.display()
     )]
     Missing(PathBuf),
@@ -22,7 +22,8 @@ pub enum Error {
     #[error(
         "{path} is a directory\n  \
          why   a bind mount of a file that does not exist on the host makes a directory in its place\n  \
-         fix   docker compose down && rmdir ./{name} && htpasswd -B -C 10 -c ./{name} <name> && docker compose up -d\n        \
+         fix   docker compose down && rmdir ./{name} && touch ./{name} && docker compose up -d\n        \
+         then, in the container:  landfall user add <name>\n        \
          (./{name}: the left side of the mount, on the host)",
         path = .0.display(),
         name = file_name(.0)

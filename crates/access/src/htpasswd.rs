@@ -43,7 +43,7 @@ struct Seen {
 /// What tells one state of a file from the next. The time of change (ctime) shows what keeps the time of
 /// modification: `cp -p`, `chmod`, a rename over it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     file: (u64, u64),
     size_bytes: u64,
     modified: (i64, i64),
@@ -210,7 +210,7 @@ impl Stamp {
 }
 
 /// What is at the path, if it is a file that can be a password file.
-fn stat(path: &Path) -> Result<Stamp, Error> {
+pub(crate) fn stat(path: &Path) -> Result<Stamp, Error> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => Error::Missing(path.into()),
         _ => Error::Unreadable {

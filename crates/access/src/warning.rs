@@ -116,7 +116,10 @@ impl fmt::Display for Warning {
                          keep a processor busy for too long"
                     )?,
                 }
-                write!(f, "; {name} cannot log in until: htpasswd -B -C 10 {file} <name>")
+                write!(
+                    f,
+                    "; {name} cannot log in until: landfall user passwd <name> --file {file}"
+                )
             }
             Fault::Again { user } => write!(
                 f,
@@ -130,7 +133,7 @@ impl fmt::Display for Warning {
             ),
             Fault::Nobody => write!(
                 f,
-                "{file} has no entry that can be used: nobody can log in until: htpasswd -B -C 10 {file} <name>"
+                "{file} has no entry that can be used: nobody can log in until: landfall user add <name> --file {file}"
             ),
             Fault::More(count) => write!(f, "{file} has {count} more lines with something to mend"),
         }

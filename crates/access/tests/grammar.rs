@@ -63,16 +63,16 @@ fn warnings_name_the_line_and_the_way_out() {
         warnings(text),
         [
             "LF-AUTH-007 line 4 of /auth/htpasswd is not a usable entry (\"alice\" has no hash); \"alice\" cannot \
-             log in until: htpasswd -B -C 10 /auth/htpasswd <name>",
+             log in until: landfall user passwd <name> --file /auth/htpasswd",
             "LF-AUTH-008 line 5 of /auth/htpasswd has plain text for \"bob\", and only bcrypt counts; \"bob\" cannot \
-             log in until: htpasswd -B -C 10 /auth/htpasswd <name>",
+             log in until: landfall user passwd <name> --file /auth/htpasswd",
             "LF-AUTH-007 line 6 of /auth/htpasswd is not a usable entry (no name in front of the colon)",
             "LF-AUTH-007 line 7 of /auth/htpasswd is not a usable entry (no colon between name and hash)",
             "LF-AUTH-011 line 8 of /auth/htpasswd names \"busy\" again: this line counts, the earlier one does not",
             "LF-AUTH-007 line 8 of /auth/htpasswd has a bcrypt hash for \"busy\" that is cut or changed; \"busy\" \
-             cannot log in until: htpasswd -B -C 10 /auth/htpasswd <name>",
-            "LF-AUTH-010 /auth/htpasswd has no entry that can be used: nobody can log in until: htpasswd -B -C 10 \
-             /auth/htpasswd <name>",
+             cannot log in until: landfall user passwd <name> --file /auth/htpasswd",
+            "LF-AUTH-010 /auth/htpasswd has no entry that can be used: nobody can log in until: landfall user add \
+             <name> --file /auth/htpasswd",
         ]
     );
 }

@@ -273,7 +273,7 @@ fn a_directory_in_place_of_the_file_says_how_to_fix_it() {
         "is a directory",
         "bind mount",
         "rmdir ./registry.password",
-        "htpasswd -B -C 10 -c ./registry.password",
+        "touch ./registry.password",
     ] {
         assert!(text.contains(part), "{text}");
     }
@@ -283,7 +283,7 @@ fn a_directory_in_place_of_the_file_says_how_to_fix_it() {
 fn a_missing_file_says_how_to_make_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("htpasswd");
-    let make = format!("htpasswd -B -C 10 -c {}", path.display());
+    let make = format!("landfall user add <name> --file {}", path.display());
     let text = refusal(&path);
     assert!(
         text.starts_with("LF-AUTH-001: ") && text.contains("does not exist") && text.contains(&make),

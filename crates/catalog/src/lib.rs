@@ -10,9 +10,11 @@
 mod audit;
 mod blobs;
 mod catalog;
+mod contents;
 mod engine;
 mod error;
 mod history;
+mod imports;
 mod links;
 mod manifests;
 mod put;
@@ -34,9 +36,14 @@ pub use blobs::{
     mark_blob, publish_blob, stored_file, touch_blob, unlink_blob,
 };
 pub use catalog::{Catalog, Plan};
+pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
 pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
 pub use history::{EventKind, TagEvent, tag_history};
+pub use imports::{
+    AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
+    adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported,
+};
 pub use links::{MountSource, mount_blob, repos_with_blob};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};

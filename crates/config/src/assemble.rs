@@ -1,10 +1,13 @@
 //! The checked tree -> `Settings`, and the rules between keys: one driver, one way to log in, no open door by accident.
 
+use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::ListenAddr;
+use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
+use crate::load::ReadFile;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
@@ -16,13 +19,18 @@ use crate::shape::Shape;
 use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
-pub(crate) fn assemble(read: Reader<'_>, report: &mut Report) -> Settings {
+pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
     read.entry("version");
+    let storage = storage(read, report);
+    let tls = assemble_tls::tls(read, report);
+    let is_named = tls.as_ref().is_some_and(|tls| !tls.names.is_empty());
+    let auth = own_password_file(auth(read, report), &storage, is_named, read_file);
     let settings = Settings {
         log: log(read),
-        storage: storage(read, report),
-        auth: auth(read, report),
-        http: http(read, report),
+        storage,
+        auth,
+        http: http(read, is_named, report),
+        tls,
         health: health(read, report),
         validation: validation(read, report),
         limits: Limits {
@@ -60,7 +68,8 @@ fn guard_open_address(read: Reader<'_>, settings: &Settings, report: &mut Report
         Auth::NotConfigured => report.push(
             Finding::error(Code::OpenToAll, &origin, format!("others can reach {address}, and no login is configured"))
                 .label("everyone could pull, push and delete")
-                .advise("with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`")
+                .advise("with passwords: `landfall user add NAME`, with the same --data or --config; it makes a password file in the data folder")
+                .advise("with a password file that you have: set `auth.htpasswd.realm` and `auth.htpasswd.path`")
                 .advise("for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`")
                 .advise("open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none"),
         ),
@@ -209,9 +218,27 @@ fn auth(read: Reader<'_>, report: &mut Report) -> Auth {
     }
 }
 
-fn http(read: Reader<'_>, report: &mut Report) -> Http {
+/// Where nobody says who may log in, the users of the data folder's own password file may, if it has one. One that
+/// is there and cannot be read counts too: the start then says so, instead of leaving the door open. A server with a
+/// name always has one: the first `serve NAME` makes it.
+fn own_password_file(auth: Auth, storage: &Storage, is_named: bool, read_file: &ReadFile<'_>) -> Auth {
+    let (Auth::NotConfigured, Some(path)) = (&auth, storage.password_file()) else {
+        return auth;
+    };
+    match read_file(&path) {
+        Err(error) if !is_named && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            auth
+        }
+        _ => Auth::Htpasswd {
+            realm: "Landfall".into(),
+            path,
+        },
+    }
+}
+
+fn http(read: Reader<'_>, is_named: bool, report: &mut Report) -> Http {
     Http {
-        listen: listen(read, report),
+        listen: listen(read, is_named, report),
         prefix: read.read::<Prefix>("http.prefix").0,
         host: read.optional("http.host"),
         secret: read.optional("http.secret"),
@@ -225,8 +252,12 @@ fn http(read: Reader<'_>, report: &mut Report) -> Http {
     }
 }
 
-fn listen(read: Reader<'_>, report: &mut Report) -> Listen {
-    let text: String = read.read("http.addr");
+fn listen(read: Reader<'_>, is_named: bool, report: &mut Report) -> Listen {
+    let written: Option<String> = read.written("http.addr");
+    let text = match written {
+        None if is_named => ":443".into(),
+        written => written.unwrap_or_else(|| read.read("http.addr")),
+    };
     let mut refuse = |expected: &str| {
         let title = format!("`http.addr` cannot be `{text}`");
         report.push(Finding::error(Code::BadValue, &read.origin("http.addr"), title).label(expected));

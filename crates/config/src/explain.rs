@@ -12,6 +12,7 @@ use crate::load::Values;
 use crate::node::{Node, Value};
 use crate::origin::Origin;
 use crate::reader::default_node;
+use crate::reload::is_reloaded;
 use crate::suggest;
 use crate::table::{self, Row, Treatment};
 use crate::value::Read as _;
@@ -35,6 +36,8 @@ pub struct Explained {
     pub variables: Vec<String>,
     /// The flag that sets it.
     pub flag: Option<&'static str>,
+    /// Whether SIGHUP is enough after a change; else the server must be started again.
+    pub reloads: bool,
     /// Why it has no effect, if it has none.
     pub note: Option<&'static str>,
 }
@@ -121,6 +124,7 @@ fn explained(row: &'static Row, key: String, node: Option<&Node>, image: bool) -
         help: row.help,
         variables: variables(row),
         flag: row.flag,
+        reloads: is_reloaded(row.path),
         note: match row.treatment {
             Treatment::Honour => None,
             Treatment::Warn(_, why) | Treatment::Refuse(_, why) => Some(why),
@@ -206,6 +210,14 @@ fn in_full(one: &Explained) -> String {
         },
     );
     line("flag", one.flag.unwrap_or_default());
+    if one.note.is_none() {
+        let after = if one.reloads {
+            "with SIGHUP"
+        } else {
+            "with a restart"
+        };
+        line("changes", after);
+    }
     line("variable", &one.variables.join("\n            "));
     text
 }

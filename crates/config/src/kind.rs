@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::proxies::TrustedProxy;
 use crate::settings::{BaseUrl, Prefix};
 use crate::value::{
-    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, check_duration, check_least,
+    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, check_duration, check_least,
     check_version, check_word,
 };
 
@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Address,
     BaseUrl,
     Prefix,
+    /// Plain texts.
+    Texts,
     /// Regular expressions.
     Patterns,
     Proxies,
@@ -64,6 +66,7 @@ impl Kind {
             Self::Address => ListenAddr::read(node).map(drop),
             Self::BaseUrl => BaseUrl::read(node).map(drop),
             Self::Prefix => Prefix::read(node).map(drop),
+            Self::Texts => Texts::read(node).map(drop),
             Self::Patterns => Patterns::read(node).map(drop),
             Self::Proxies => Vec::<TrustedProxy>::read(node).map(drop),
             Self::Fields => Fields::read(node).map(drop),
@@ -94,6 +97,7 @@ impl Kind {
             Self::Address => "HOST:PORT".into(),
             Self::BaseUrl => "URL without path".into(),
             Self::Prefix => "path of a URL".into(),
+            Self::Texts => "list".into(),
             Self::Patterns => "list of regular expressions".into(),
             Self::Proxies => "list of `loopback`, `private`, addresses and networks".into(),
             Self::Fields => "names and values".into(),
@@ -108,7 +112,7 @@ impl Kind {
     }
 
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Patterns | Self::Proxies)
+        matches!(self, Self::Texts | Self::Patterns | Self::Proxies)
     }
 
     /// True where the keys below are the user's own words.

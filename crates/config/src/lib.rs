@@ -8,6 +8,7 @@
 
 mod address;
 mod assemble;
+mod assemble_tls;
 mod check;
 mod duration;
 mod environment;
@@ -18,9 +19,11 @@ mod load;
 mod node;
 mod origin;
 mod overlay;
+mod print;
 mod proxies;
 mod reader;
 mod reference;
+mod reload;
 mod secret;
 mod settings;
 mod shape;
@@ -37,11 +40,14 @@ pub use explain::{Explained, UnknownKey, explain, render_explained};
 pub use finding::{Finding, Problems, Severity};
 pub use load::{Flag, Loaded, ReadFile, Sources, Values};
 pub use origin::Origin;
+pub use print::effective;
 pub use proxies::TrustedProxy;
 pub use reference::settings_reference;
+pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Auth, BaseUrl, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits,
-    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Acme, Auth, BaseUrl, Challenge, ClientAuth, FileProbe, Formatter, Health, Http,
+    IndexPlatforms, Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource,
+    UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

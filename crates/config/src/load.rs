@@ -107,7 +107,7 @@ impl Settings {
             .get("LANDFALL_IMAGE")
             .is_some_and(|value| matches!(value, "1" | "true"));
         let used = RefCell::new(BTreeSet::new());
-        let settings = assemble(Reader::new(&root, image, &used), &mut report);
+        let settings = assemble(Reader::new(&root, image, &used), sources.read_file, &mut report);
         let (errors, warnings) = report.finish();
         if errors.is_empty() {
             Ok(Loaded {
@@ -272,7 +272,12 @@ mod tests {
         let text = "health: {file: [{file: /x}]}\nvalidation: {manifests: {indexes: {platformlist: [{os: a, architecture: b}]}}}";
         let root = yaml::parse(text, &Text::Environment("test".into())).unwrap().root;
         let used = RefCell::new(BTreeSet::new());
-        assemble(Reader::new(&root, false, &used), &mut Report::default());
+        let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        assemble(
+            Reader::new(&root, false, &used),
+            &no_files,
+            &mut Report::default(),
+        );
         let honoured: BTreeSet<_> = table::rows()
             .filter(|row| row.treatment == Treatment::Honour)
             .map(|row| row.path)

@@ -23,6 +23,8 @@ pub struct Settings {
     pub auth: Auth,
     /// `http`.
     pub http: Http,
+    /// `http.tls` and `tls`; `None` is plain HTTP.
+    pub tls: Option<Tls>,
     /// `health`.
     pub health: Health,
     /// `validation`.
@@ -102,6 +104,17 @@ pub struct Storage {
     pub upload_purging: Option<UploadPurging>,
 }
 
+impl Storage {
+    /// The password file that counts where `auth` says nothing; `landfall user add` makes it.
+    #[must_use]
+    pub fn password_file(&self) -> Option<PathBuf> {
+        match &self.medium {
+            Medium::Filesystem { root, .. } => Some(root.join("landfall").join("htpasswd")),
+            Medium::InMemory => None,
+        }
+    }
+}
+
 /// The storage driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Medium {
@@ -130,7 +143,7 @@ pub struct UploadPurging {
 /// `auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Nobody wrote anything; only an address that this machine alone can reach gets this far.
+    /// Nobody wrote anything, and the data folder has no password file; only an address that this machine alone can reach gets this far.
     NotConfigured,
     /// `auth: none`: everyone may do everything, on purpose.
     None,
@@ -168,6 +181,84 @@ pub struct Http {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// `http.debug.addr`.
     pub debug_addr: Option<ListenAddr>,
+}
+
+/// HTTPS: where certificates come from, and what is asked of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Where certificates come from.
+    pub source: TlsSource,
+    /// `tls.names`; empty only with files.
+    pub names: Vec<String>,
+    /// `http.plain_addr`: plain HTTP that leads here.
+    pub plain_addr: Option<ListenAddr>,
+    /// `http.tls.minimumtls` is 1.3.
+    pub only_13: bool,
+    /// `http.tls.clientcas` and `http.tls.clientauth`; none without CAs.
+    pub clients: Option<(Vec<PathBuf>, ClientAuth)>,
+    /// `tls.acme`.
+    pub acme: Acme,
+    /// `tls.local_ca.lifetime`.
+    pub ca_lifetime: Duration,
+    /// `tls.local_ca.leaf_lifetime`.
+    pub leaf_lifetime: Duration,
+}
+
+/// `tls.mode`, but for `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSource {
+    /// `auto`: an authority if all names are public, else a local CA.
+    Auto,
+    /// `acme`.
+    Acme,
+    /// `local`.
+    Local,
+    /// `files`: `http.tls.certificate` and `http.tls.key`.
+    Files {
+        /// The chain.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+}
+
+/// `http.tls.clientauth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `request-client-cert`
+    Request,
+    /// `require-any-client-cert`
+    RequireAny,
+    /// `verify-client-cert-if-given`
+    VerifyIfGiven,
+    /// `require-and-verify-client-cert`
+    RequireAndVerify,
+}
+
+/// `tls.acme`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// `tls.acme.email`.
+    pub email: Option<String>,
+    /// `tls.acme.directory`.
+    pub directory: String,
+    /// `tls.acme.ca_root`.
+    pub ca_root: Option<PathBuf>,
+    /// `tls.acme.challenges`; never empty.
+    pub challenges: Vec<Challenge>,
+    /// `tls.acme.dns.exec`.
+    pub dns_exec: Option<PathBuf>,
+}
+
+/// A way to prove a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// `http-01`
+    Http01,
+    /// `tls-alpn-01`
+    TlsAlpn01,
+    /// `dns-01`
+    Dns01,
 }
 
 /// Where requests come in.

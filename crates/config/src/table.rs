@@ -8,6 +8,7 @@ mod http;
 mod log;
 mod other;
 mod storage;
+mod tls;
 
 use crate::kind::Kind;
 use crate::suggest;
@@ -142,7 +143,7 @@ impl Row {
 
 /// In the order of the settings reference.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [log::ROWS, storage::ROWS, http::ROWS, other::ROWS]
+    [log::ROWS, storage::ROWS, http::ROWS, tls::ROWS, other::ROWS]
         .into_iter()
         .flatten()
 }

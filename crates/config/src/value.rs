@@ -258,6 +258,18 @@ impl Read for Vec<TrustedProxy> {
     }
 }
 
+/// Texts, none of them empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl Read for Texts {
+    fn read(node: &Node) -> Result<Option<Self>, Misfit> {
+        let texts = items(node, "texts")?.iter().map(|item| scalar(item, "a text"));
+        let texts: Result<Vec<_>, _> = texts.collect();
+        Ok(Some(Self(texts?.into_iter().flatten().map(Into::into).collect())))
+    }
+}
+
 /// Regular expressions that compile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Patterns(pub(crate) Vec<String>);

@@ -5,6 +5,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::adopt::AdoptArguments;
+use crate::commands::completions::CompletionsArguments;
+use crate::commands::doctor::DoctorArguments;
+use crate::commands::export::ExportArguments;
+use crate::commands::healthcheck::HealthcheckArguments;
+use crate::commands::man::ManArguments;
+use crate::commands::tls::TlsCommand;
+use crate::commands::user::UserCommand;
+use crate::commands::version::VersionArguments;
+
 /// A private container-image registry in one binary.
 #[derive(Parser, Debug)]
 #[command(
@@ -24,32 +34,106 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Run the registry (the default)
+    #[command(after_help = "\
+Examples:
+  landfall serve                            on 127.0.0.1:5000, data in ./landfall-data
+  landfall serve registry.example.com       HTTPS on 443, with a certificate and a first user
+  landfall serve --listen :5000 config.yml  as a configuration file says, on every interface")]
     Serve(ServeArguments),
     /// Check and explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Add, list and remove the people who may log in
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look at certificates, renew them, and let clients trust them
+    #[command(subcommand)]
+    Tls(TlsCommand),
+    /// Take over what another registry holds, from its folder or its address
+    #[command(after_help = "\
+Examples:
+  landfall adopt /var/lib/registry --dry-run               what is there, what is damaged, what would happen
+  landfall adopt /var/lib/registry --data /srv/landfall    bring it; the old folder stays as it was")]
+    Adopt(AdoptArguments),
+    /// Write what is served as a CNCF registry's folder, or as OCI layouts
+    #[command(after_help = "\
+Examples:
+  landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
+  landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
+    Export(ExportArguments),
+    /// Look at everything that a server here needs, and say what to mend
+    Doctor(DoctorArguments),
+    /// Say whether the server is ready, by the exit code
+    Healthcheck(HealthcheckArguments),
+    /// Print the completions of a shell
+    Completions(CompletionsArguments),
+    /// Write the manual pages
+    Man(ManArguments),
     /// Print the version
-    Version,
+    Version(VersionArguments),
 }
 
 /// Where settings come from, beside the environment.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ServeArguments {
-    /// Configuration file, in the format of the CNCF registry
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// The same, as a flag
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    /// What clients call this server, for HTTPS; or a configuration file in the format of the CNCF registry
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) names: Vec<String>,
+    /// The configuration file, as a flag
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Where the certificate comes from: auto, acme, local, files or off (tls.mode)
+    #[arg(long, value_name = "MODE")]
+    pub(crate) tls: Option<String>,
     /// Address to listen on, such as 127.0.0.1:5000 or :5000 (http.addr)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Folder for everything that is stored (storage.filesystem.rootdirectory)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<String>,
+    /// The user that the first start with a name makes
+    #[arg(long, value_name = "USER", default_value = "admin")]
+    pub(crate) bootstrap_user: BootstrapUser,
     /// A proxy whose X-Forwarded headers are believed: an address, a network, loopback or private (http.trusted_proxies)
     #[arg(long, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<String>,
+}
+
+/// Who may log in first.
+#[derive(Clone, Debug)]
+pub(crate) struct BootstrapUser(pub(crate) String);
+
+impl Default for BootstrapUser {
+    fn default() -> Self {
+        Self("admin".into())
+    }
+}
+
+impl From<String> for BootstrapUser {
+    fn from(name: String) -> Self {
+        Self(name)
+    }
+}
+
+/// Which server is meant, for commands that work beside it: what its own `serve` was told.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Configured {
+    /// The server's configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's data folder (storage.filesystem.rootdirectory)
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+}
+
+impl Configured {
+    pub(crate) fn serve(&self) -> ServeArguments {
+        ServeArguments {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            ..ServeArguments::default()
+        }
+    }
 }
 
 /// What to do with the configuration.
@@ -67,6 +151,18 @@ Examples:
   landfall config explain                   every setting
   landfall config explain http.addr         one setting; a section such as `http` works too")]
     Explain(ExplainArguments),
+    /// Print the configuration in force as a file, with the origin of each value
+    #[command(after_help = "\
+Examples:
+  landfall config print                     everything, defaults too
+  landfall config print --changed           only what somebody wrote; secrets are shown as ***")]
+    Print(PrintArguments),
+    /// Write a configuration file to start from
+    #[command(after_help = "\
+Examples:
+  landfall config init                      to standard output
+  landfall config init landfall.yaml        into a file, which must not exist yet")]
+    Init(InitArguments),
     /// Print the reference of all settings as Markdown
     #[command(hide = true)]
     Reference,
@@ -96,6 +192,30 @@ pub(crate) struct ExplainArguments {
     pub(crate) json: bool,
 }
 
+/// Arguments of `config print`.
+#[derive(Args, Debug)]
+pub(crate) struct PrintArguments {
+    #[command(flatten)]
+    pub(crate) serve: ServeArguments,
+    /// Leave defaults away
+    #[arg(long)]
+    pub(crate) changed: bool,
+    /// Answer as JSON, one entry a setting
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `config init`.
+#[derive(Args, Debug)]
+pub(crate) struct InitArguments {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `landfall` alone serves, and so does `landfall FILE` or `landfall --data …`.
 pub(crate) fn with_default_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -117,6 +237,12 @@ pub(crate) fn is_file_name(text: &str) -> bool {
 }
 
 impl ServeArguments {
+    /// The configuration file that is named, by flag or as an argument.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let named = || self.names.iter().find(|name| is_file_name(name)).map(Into::into);
+        self.config.clone().or_else(named)
+    }
+
     /// The flags as the settings know them.
     pub(crate) fn flags(&self) -> Vec<config::Flag> {
         let one = |name: &'static str, value: &Option<String>| {
@@ -129,6 +255,12 @@ impl ServeArguments {
                 .collect::<Vec<_>>()
         };
         let mut flags = one("--listen", &self.listen);
+        flags.extend(one("--tls", &self.tls));
+        let names = self.names.iter().filter(|name| !is_file_name(name));
+        flags.extend(names.map(|name| config::Flag {
+            name: "NAME",
+            value: name.clone(),
+        }));
         flags.extend(one("--data", &self.data));
         flags.extend(self.trust_proxy.iter().map(|value| config::Flag {
             name: "--trust-proxy",

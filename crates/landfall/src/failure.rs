@@ -40,7 +40,23 @@ impl Failure {
         }
     }
 
-    /// Held by a running server.
+    /// Not found: a user, a repository.
+    pub(crate) fn missing(code: &str, text: impl fmt::Display) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: 5,
+        }
+    }
+
+    /// A check found problems.
+    pub(crate) fn problems(text: impl fmt::Display) -> Self {
+        Self {
+            text: text.to_string(),
+            code: 7,
+        }
+    }
+
+    /// Held by a running server, or there already.
     pub(crate) fn held(code: &str, text: impl fmt::Display) -> Self {
         Self {
             text: format!("error[{code}]: {text}"),
@@ -53,6 +69,30 @@ impl Failure {
         Self {
             text: format!("error[{code}]: {text}"),
             code: 9,
+        }
+    }
+
+    /// Not logged in, or not allowed.
+    pub(crate) fn denied(code: &str, text: impl fmt::Display) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: 4,
+        }
+    }
+
+    /// The network, or another server; safe to try again.
+    pub(crate) fn temporary(code: &str, text: impl fmt::Display) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: 8,
+        }
+    }
+
+    /// Told to stop before the end.
+    pub(crate) fn interrupted(text: impl fmt::Display) -> Self {
+        Self {
+            text: text.to_string(),
+            code: 130,
         }
     }
 

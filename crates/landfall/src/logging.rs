@@ -3,49 +3,80 @@
 //! Source: `log.formatter`, `log.level`, `log.fields` of the CNCF registry.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use config::{Formatter, Level, Log};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::log_thread::LogThread;
 
-/// Starts logging as the settings say. The thread that is given back must be flushed at the end.
-pub(crate) fn start(log: &Log) -> io::Result<LogThread> {
-    let level = match log.level {
+/// Starts logging as the settings say; the answer changes it later. Its thread must be flushed at the end.
+pub(crate) fn start(log: &Log) -> io::Result<Control> {
+    let (level, level_control) = reload::Layer::new(least(log.level));
+    let form = Arc::new(ArcSwap::from_pointee(Form::of(log)));
+    let thread = LogThread::start("log", io::stderr())?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(thread.clone())
+        .event_format(Lines(Arc::clone(&form)));
+    tracing_subscriber::registry().with(level).with(lines).init();
+    Ok(Control {
+        level: level_control,
+        form,
+        thread,
+    })
+}
+
+/// What can be changed while lines are written.
+pub(crate) struct Control {
+    level: reload::Handle<Targets, Registry>,
+    form: Arc<ArcSwap<Form>>,
+    thread: LogThread,
+}
+
+impl Control {
+    /// From the next line on.
+    pub(crate) fn set(&self, log: &Log) {
+        self.form.store(Arc::new(Form::of(log)));
+        if let Err(error) = self.level.reload(least(log.level)) {
+            tracing::error!(%error, "the level of the log could not be changed");
+        }
+    }
+
+    /// The thread that writes the lines.
+    pub(crate) fn thread(&self) -> LogThread {
+        self.thread.clone()
+    }
+}
+
+/// The access log has a switch of its own, so the level does not reach it.
+fn least(level: Level) -> Targets {
+    let level = match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
     };
-    let lines = Lines {
-        formatter: log.formatter,
-        fields: log.fields.clone(),
-        colour: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    let thread = LogThread::start("log", io::stderr())?;
-    // The access log has a switch of its own, so the level does not reach it.
-    let filter = Targets::new()
+    Targets::new()
         .with_default(level)
-        .with_target("access", LevelFilter::INFO);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(thread.clone())
-        .event_format(lines);
-    tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
-        .init();
-    Ok(thread)
+        .with_target("access", LevelFilter::INFO)
 }
 
 /// Writes one event as one line.
-struct Lines {
+struct Lines(Arc<ArcSwap<Form>>);
+
+/// What a line looks like.
+struct Form {
     formatter: Formatter,
     fields: Vec<(String, String)>,
     colour: bool,
@@ -98,16 +129,17 @@ where
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
+        let form = self.0.load();
         let mut collected = Collected::default();
         event.record(&mut collected);
         let level = event.metadata().level();
         let now = jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
             .to_string();
-        match self.formatter {
-            Formatter::Text if self.colour => self.coloured(&mut out, &now, *level, &collected),
-            Formatter::Text => self.plain(&mut out, &now, *level, &collected),
-            Formatter::Json => self.json(
+        match form.formatter {
+            Formatter::Text if form.colour => form.coloured(&mut out, &now, *level, &collected),
+            Formatter::Text => form.plain(&mut out, &now, *level, &collected),
+            Formatter::Json => form.json(
                 &mut out,
                 [
                     ("time", &now),
@@ -116,7 +148,7 @@ where
                 ],
                 &collected,
             ),
-            Formatter::Logstash => self.json(
+            Formatter::Logstash => form.json(
                 &mut out,
                 [
                     ("@timestamp", &now),
@@ -129,7 +161,15 @@ where
     }
 }
 
-impl Lines {
+impl Form {
+    fn of(log: &Log) -> Self {
+        Self {
+            formatter: log.formatter,
+            fields: log.fields.clone(),
+            colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
     fn plain(
         &self,
         out: &mut Writer<'_>,

@@ -1,13 +1,22 @@
 //! `landfall`: a private container-image registry in one binary.
 //!
 //! Command line in, exit code out; each command is one file in `commands/`. Exit codes: 0 done, 1 failed, 2 wrong
-//! usage, 3 configuration invalid, 5 not found, 6 held by another server, 9 no room.
+//! usage, 3 configuration invalid, 5 not found, 6 held by another server, 9 no room, 130
+//! interrupted.
 
 mod cli;
+mod client;
 mod commands;
 mod failure;
+mod first_user;
+mod https;
 mod log_thread;
 mod logging;
+mod output;
+mod preflight;
+mod reload;
+mod remote;
+mod systemd;
 mod wiring;
 
 use std::process::ExitCode;
@@ -22,12 +31,25 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => commands::config::check(&arguments),
         Command::Config(ConfigCommand::Explain(arguments)) => commands::config::explain(&arguments),
+        Command::Config(ConfigCommand::Print(arguments)) => commands::config::print(&arguments),
+        Command::Config(ConfigCommand::Init(arguments)) => commands::config::init(&arguments),
         Command::Config(ConfigCommand::Reference) => {
             commands::config::reference();
             Ok(())
         }
-        Command::Version => {
-            println!("landfall {}", env!("CARGO_PKG_VERSION"));
+        Command::User(command) => commands::user::run(&command),
+        Command::Tls(command) => commands::tls::run(&command),
+        Command::Adopt(arguments) => commands::adopt::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments),
+        Command::Completions(arguments) => {
+            commands::completions::run(&arguments);
+            Ok(())
+        }
+        Command::Man(arguments) => commands::man::run(&arguments),
+        Command::Version(arguments) => {
+            commands::version::run(&arguments);
             Ok(())
         }
     };

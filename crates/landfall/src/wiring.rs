@@ -18,11 +18,19 @@ use crate::log_thread::LogThread;
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
+    load_with(arguments, &|path: &Path| std::fs::read(path))
+}
+
+/// The same, with another way to files.
+pub(crate) fn load_with(
+    arguments: &ServeArguments,
+    read_file: &config::ReadFile<'_>,
+) -> Result<Loaded, Problems> {
     Settings::load(&Sources {
-        file: arguments.config.clone().or_else(|| arguments.file.clone()),
+        file: arguments.file(),
         environment: std::env::vars_os().collect(),
         flags: arguments.flags(),
-        read_file: &|path: &Path| std::fs::read(path),
+        read_file,
     })
 }
 
@@ -101,8 +109,9 @@ pub(crate) fn origin(settings: &Settings) -> Origin {
     Origin {
         host: settings.http.host.as_ref().map(|host| host.as_str().to_owned()),
         absolute: settings.http.relative_urls == Some(false),
+        tls: settings.tls.is_some(),
         prefix: settings.http.prefix.trim_end_matches('/').to_owned(),
-        trusted: Box::new(move |peer| trusted.iter().any(|proxy| proxy.contains(peer))),
+        trusted: Arc::new(move |peer| trusted.iter().any(|proxy| proxy.contains(peer))),
         ..Origin::default()
     }
 }

@@ -123,14 +123,14 @@ impl Registry {
 
     async fn find_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<BlobRecord, Error> {
         let (repository, wanted) = (permit.repository().clone(), digest.clone());
-        let (now, lease_ms) = (self.now(), self.inner.rules.lease_ms);
+        let (now, lease_ms) = (self.now(), self.rules().lease_ms);
         let found = {
             let (repository, wanted) = (repository.clone(), wanted.clone());
             move |tx: &mut catalog::Tx<'_>| catalog::find_blob(tx, &repository, &wanted, now, lease_ms)
         };
         let record = self.inner.catalog.read(found).await?;
         let record = record.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
-        if record.renew && !self.inner.rules.read_only {
+        if record.renew && !self.rules().read_only {
             let touch =
                 move |tx: &mut catalog::Tx<'_>| catalog::touch_blob(tx, &repository, &wanted, now, lease_ms);
             match self.inner.catalog.write(touch).await {
@@ -161,7 +161,7 @@ impl Registry {
             },
         };
         let into = into.repository().clone();
-        let (now, lease_ms) = (self.now(), self.inner.rules.lease_ms);
+        let (now, lease_ms) = (self.now(), self.rules().lease_ms);
         let mount =
             move |tx: &mut catalog::Tx<'_>| catalog::mount_blob(tx, &source, &into, &digest, now, lease_ms);
         Ok(self.inner.catalog.write(mount).await?)
@@ -187,7 +187,7 @@ impl Registry {
         self.may_delete()?;
         let (repository, wanted) = (permit.repository().clone(), digest.clone());
         let actor = permit.actor().map(str::to_owned);
-        let (now, undo_ms) = (self.now(), self.inner.rules.undo_window_ms);
+        let (now, undo_ms) = (self.now(), self.rules().undo_window_ms);
         let unlinked = self
             .write_even_when_full(move |tx| {
                 catalog::unlink_blob(tx, &repository, &wanted, now, undo_ms, actor.as_deref())

@@ -113,6 +113,15 @@ pub enum Error {
     /// The catalog stopped taking writes after a failed flush; only a restart mends it.
     #[error("the catalog failed to reach the disk and has stopped; the registry must be restarted")]
     Broken,
+    /// The folder to adopt is none.
+    #[error(transparent)]
+    Adopt(#[from] crate::adopt::AdoptError),
+    /// The registry to adopt from did not give what it should.
+    #[error(transparent)]
+    Remote(#[from] crate::adopt::RemoteError),
+    /// Content could not be written out.
+    #[error(transparent)]
+    Export(#[from] crate::export::ExportError),
     /// A task died; nothing was acknowledged.
     #[error("the operation was interrupted ({0}); try again")]
     Interrupted(String),

@@ -3,9 +3,11 @@
 //!
 //! Operations take a `Permit`, so nobody can forget to ask for the right. Nothing here knows HTTP.
 
+pub mod adopt;
 mod blob;
 mod clock;
 mod error;
+pub mod export;
 mod jobs;
 mod list;
 mod manifest;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use catalog::Catalog;
 use store::FsStore;
@@ -49,7 +52,7 @@ struct Inner {
     catalog: Catalog,
     store: FsStore,
     clock: Arc<dyn Clock>,
-    rules: Rules,
+    rules: ArcSwap<Rules>,
     sessions: session::Sessions,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
@@ -77,7 +80,7 @@ impl Registry {
             catalog,
             store,
             clock,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
@@ -87,10 +90,15 @@ impl Registry {
         })
     }
 
-    /// The rules that it was opened with.
+    /// The rules as they are now. An operation asks once, so that it sees the old rules or the new.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.inner.rules
+    pub fn rules(&self) -> Arc<Rules> {
+        self.inner.rules.load_full()
+    }
+
+    /// Replaces the rules; operations that have begun keep those that they asked for.
+    pub fn set_rules(&self, rules: Rules) {
+        self.inner.rules.store(Arc::new(rules));
     }
 
     /// Whether the catalog and the disk answer, in time: what `/readyz` asks. Nothing is written.
@@ -172,7 +180,7 @@ impl Registry {
     }
 
     fn may_write(&self) -> Result<(), Error> {
-        if self.inner.rules.read_only {
+        if self.rules().read_only {
             Err(Error::ReadOnly)
         } else {
             Ok(())
@@ -181,7 +189,7 @@ impl Registry {
 
     fn may_delete(&self) -> Result<(), Error> {
         self.may_write()?;
-        if self.inner.rules.delete_enabled {
+        if self.rules().delete_enabled {
             Ok(())
         } else {
             Err(Error::DeleteDisabled)

@@ -86,7 +86,7 @@ impl Registry {
         digest: &Digest,
         renew: bool,
     ) -> Result<(), Error> {
-        if !renew || self.inner.rules.read_only || matches!(reference, Reference::Tag(_)) {
+        if !renew || self.rules().read_only || matches!(reference, Reference::Tag(_)) {
             return Ok(());
         }
         let (repository, digest) = (permit.repository().clone(), digest.clone());
@@ -122,7 +122,7 @@ impl Registry {
                 if gone { Ok(()) } else { Err(unknown.await) }
             }
             Reference::Digest(digest) => {
-                let (wanted, undo_ms) = (digest.clone(), self.inner.rules.undo_window_ms);
+                let (wanted, undo_ms) = (digest.clone(), self.rules().undo_window_ms);
                 let trashed = self
                     .write_even_when_full(move |tx| {
                         catalog::trash_manifest(tx, &repository, &wanted, now, undo_ms, actor.as_deref())
@@ -154,7 +154,7 @@ impl Registry {
 
     /// How long an untagged manifest is safe: the longer of the lease and the time before retention may look at it.
     pub(crate) fn keep_ms(&self) -> i64 {
-        self.inner.rules.lease_ms.max(self.inner.rules.untagged_keep_ms)
+        self.rules().lease_ms.max(self.rules().untagged_keep_ms)
     }
 
     /// A write that makes room: on a full disk it takes the reserve that was kept for it.

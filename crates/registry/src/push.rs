@@ -52,7 +52,7 @@ impl Registry {
     /// Stores a manifest and moves its tags. Acknowledged means that all of it is durable.
     pub async fn push_manifest(&self, permit: &Permit<Push>, push: ManifestPush) -> Result<Pushed, Error> {
         self.may_write()?;
-        let max = self.inner.rules.manifest_bytes_max;
+        let max = self.rules().manifest_bytes_max;
         if push.body.len() as u64 > max {
             return Err(Error::ManifestTooLarge { max });
         }
@@ -88,7 +88,7 @@ impl Registry {
         repo: oci::RepositoryName,
         actor: Option<String>,
     ) -> Result<NewManifest, Error> {
-        let rules = &self.inner.rules;
+        let rules = self.rules();
         let manifest = Manifest::parse(&push.body, push.content_type.as_deref())?;
         let (digest, tags) = match push.reference {
             Reference::Tag(tag) => (digest_of(Algorithm::Sha256, &push.body), vec![tag]),
@@ -143,7 +143,7 @@ impl Registry {
     }
 
     fn edges(&self, manifest: &Manifest) -> Vec<Edge> {
-        let required = self.inner.rules.references_checked;
+        let required = self.rules().references_checked;
         let config = manifest.config.iter().map(|config| (config, EdgeKind::Config));
         let layers = manifest.layers.iter().map(|layer| (layer, EdgeKind::Layer));
         config
@@ -160,11 +160,8 @@ impl Registry {
     }
 
     fn child(&self, ord: usize, child: &Descriptor) -> Child {
-        let rules = &self.inner.rules;
-        let platform = child.platform.as_ref().map(|platform| match &platform.variant {
-            Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
-            None => format!("{}/{}", platform.os, platform.architecture),
-        });
+        let rules = self.rules();
+        let platform = child.platform.as_ref().map(platform_text);
         Child {
             ord: i64::try_from(ord).unwrap_or(i64::MAX),
             digest: child.digest.clone(),
@@ -175,7 +172,15 @@ impl Registry {
     }
 }
 
-fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+/// `linux/arm64/v8`, as it is kept.
+pub(crate) fn platform_text(platform: &oci::Platform) -> String {
+    match &platform.variant {
+        Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
+        None => format!("{}/{}", platform.os, platform.architecture),
+    }
+}
+
+pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     match algorithm {
         Algorithm::Sha256 => Digest::Sha256(Sha256::digest(bytes).into()),
         Algorithm::Sha512 => Digest::Sha512(Box::new(Sha512::digest(bytes).into())),

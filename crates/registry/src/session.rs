@@ -227,7 +227,7 @@ impl Registry {
             .read(move |tx| catalog::find_upload(tx, id))
             .await?;
         let row = row
-            .filter(|row| self.inner.rules.upload_purge_dry || row.expires_at > self.now())
+            .filter(|row| self.rules().upload_purge_dry || row.expires_at > self.now())
             .ok_or(Error::UploadUnknown)?;
         let checkpoint = Checkpoint {
             offset: row.offset,
@@ -352,7 +352,7 @@ impl Registry {
 
     /// Ends the sessions in memory that nobody used for too long.
     pub(crate) async fn end_expired(&self) {
-        let Some(idle) = self.inner.rules.upload_idle_ms else {
+        let Some(idle) = self.rules().upload_idle_ms else {
             return;
         };
         for session in self.inner.sessions.idle_since(self.now().saturating_sub(idle)) {
@@ -367,13 +367,12 @@ impl Registry {
     }
 
     pub(crate) fn expiry(&self, touched_at: i64) -> i64 {
-        self.inner
-            .rules
+        self.rules()
             .upload_idle_ms
             .map_or(i64::MAX, |idle| touched_at.saturating_add(idle))
     }
 
     fn is_expired(&self, touched_at: i64) -> bool {
-        !self.inner.rules.upload_purge_dry && self.expiry(touched_at) <= self.now()
+        !self.rules().upload_purge_dry && self.expiry(touched_at) <= self.now()
     }
 }

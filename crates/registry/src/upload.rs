@@ -62,7 +62,7 @@ impl Registry {
         algorithm: Algorithm,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
-        let _one_at_a_time = match self.inner.rules.upload_sessions_max {
+        let _one_at_a_time = match self.rules().upload_sessions_max {
             Some(_) => Some(self.inner.sessions.opening.lock().await),
             None => None,
         };
@@ -237,8 +237,7 @@ impl Registry {
             return Err(Error::SizeMismatch { declared, received });
         }
         if let Some(max) = self
-            .inner
-            .rules
+            .rules()
             .blob_bytes_max
             .filter(|&max| upload.offset() + more > max)
         {
@@ -271,7 +270,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let verified = upload.verify(&digest).await?;
         let size = verified.size();
-        let (place, in_flight) = match verified.into_inline(self.inner.rules.inline_bytes_max).await? {
+        let (place, in_flight) = match verified.into_inline(self.rules().inline_bytes_max).await? {
             store::Inlined::Inline(bytes) => (Place::Inline(bytes), None),
             store::Inlined::Large(verified) => {
                 self.check_first_copy(&digest).await?;
@@ -286,7 +285,7 @@ impl Registry {
             place,
             upload: row,
             now: self.now(),
-            lease_ms: self.inner.rules.lease_ms,
+            lease_ms: self.rules().lease_ms,
         };
         let committed = self
             .inner
@@ -311,7 +310,7 @@ impl Registry {
         if !self.inner.store.has_room().await? {
             return Err(Error::NoRoom);
         }
-        let Some(max) = self.inner.rules.upload_sessions_max else {
+        let Some(max) = self.rules().upload_sessions_max else {
             return Ok(());
         };
         let mut open: std::collections::HashSet<Uuid> =

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or cleartext HTTP/2 by prior knowledge, each request to where it belongs.
+//! One connection: HTTP/1.1, HTTP/2 over TLS or by prior knowledge, each request to where it belongs.
 //!
 //! Limits: a head of 64 KiB and 100 headers (431), a time for it, an idle time for everything. A request that panics
 //! gets a 500; the others on the connection go on.
@@ -11,15 +11,18 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
 use tower_service::Service;
 
 use crate::access_log::Line;
 use crate::body::Body;
-use crate::context::Context;
+use crate::context::{Context, Live};
 use crate::origin::Peer;
-use crate::patience::Working;
+use crate::patience::{Patient, Working};
+use crate::speech::Opened;
 use crate::v2::{self, Told};
 
 /// Request line and headers together.
@@ -28,7 +31,7 @@ const HEAD_BYTES_MAX: usize = (64 + 16) * 1024;
 const WINDOW_BYTES: u32 = 512 * 1024;
 
 /// How connections are spoken to.
-pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
+fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -44,22 +47,63 @@ pub(crate) fn protocol(context: &Context) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(WINDOW_BYTES)
         .keep_alive_interval(context.options.head_time)
         .keep_alive_timeout(context.options.head_time);
-    if context.options.h2c {
-        builder
-    } else {
-        builder.http1_only()
+    if h2 { builder } else { builder.http1_only() }
+}
+
+/// Who has connected, and what its requests need.
+pub(crate) struct Caller {
+    pub(crate) live: Arc<Live>,
+    pub(crate) pages: axum::Router,
+    pub(crate) peer: Peer,
+    pub(crate) watcher: Watcher,
+}
+
+impl Caller {
+    /// Answers requests until the connection ends, or the server goes down and the running ones are done.
+    pub(crate) async fn converse(self, opened: Opened) {
+        let context = self.live.now();
+        let Opened { stream, beside, h2 } = opened;
+        let h2 = h2.unwrap_or(context.options.h2c);
+        let working = Working::default();
+        let io = TokioIo::new(Patient::new(
+            stream,
+            context.options.idle_connection,
+            working.clone(),
+        ));
+        let Self {
+            live,
+            pages,
+            peer,
+            watcher,
+        } = self;
+        let service = service_fn(move |request| {
+            let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
+            let working = working.clone();
+            async move {
+                match beside.and_then(|beside| beside.answer(&request)) {
+                    Some(response) => Ok(response),
+                    None => answer(live, pages, request, peer, working).await,
+                }
+            }
+        });
+        let connection = protocol(&context, h2).serve_connection(io, service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            // A client that hangs up or speaks nonsense is its own affair.
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }
 
 /// Answers one request, whatever it is.
-pub(crate) async fn answer(
-    context: Arc<Context>,
+async fn answer(
+    serving: Arc<Live>,
     mut pages: axum::Router,
     request: Request<Incoming>,
     peer: Peer,
     working: Working,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
+    let context = serving.now();
     // While a request is worked on, a silent connection is not an idle one.
     let _at_work = working.begin();
     let path = request.uri().path().to_owned();

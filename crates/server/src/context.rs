@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use access::Authenticator;
+use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use registry::Registry;
 
@@ -15,7 +16,8 @@ use crate::origin::Origin;
 use crate::room::Room;
 use crate::v2::state::StateKey;
 
-/// Everything that handlers share.
+/// Everything that handlers share. A clone shares the domain, the key, the pool and what is known of the state.
+#[derive(Clone)]
 pub struct Context {
     /// The domain.
     pub registry: Registry,
@@ -36,7 +38,7 @@ pub struct Context {
     /// Limits and additions.
     pub options: Options,
     /// Set when the server is going down.
-    pub closing: AtomicBool,
+    pub closing: Arc<AtomicBool>,
 }
 
 /// Limits, and what is added to answers.
@@ -75,6 +77,28 @@ impl Default for Options {
             h2c: true,
             drain: Duration::from_secs(30),
         }
+    }
+}
+
+/// The context of the moment: a reload replaces it, and each request keeps the one that it began with.
+pub struct Live(ArcSwap<Context>);
+
+impl Live {
+    /// Begins with this context.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        Self(ArcSwap::from_pointee(context))
+    }
+
+    /// The context for a request that begins now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Context> {
+        self.0.load_full()
+    }
+
+    /// Replaces it for all requests to come.
+    pub fn replace(&self, context: Context) {
+        self.0.store(Arc::new(context));
     }
 }
 

@@ -1,9 +1,11 @@
-//! Whether the registry is fit to serve: checks that run by themselves, and what they found last.
+//! Whether the registry is fit to serve: checks that run by themselves, what they found last, and the time before the
+//! first request, when an older registry's folder is being adopted.
 //!
 //! Source: the `health` section and `/debug/health` of the CNCF registry.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +14,25 @@ use registry::Registry;
 
 use crate::body::Body;
 
-/// What failed, by check. Empty is healthy.
+/// What failed, by check, and whether there is something to do before the first request. Empty is healthy.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<BTreeMap<String, String>>);
+pub struct Health {
+    failures: Mutex<BTreeMap<String, String>>,
+    starting: AtomicBool,
+}
 
 impl Health {
+    /// While true, `/v2/` and `/startupz` say that the registry is still starting.
+    pub fn set_starting(&self, starting: bool) {
+        self.starting.store(starting, Ordering::SeqCst);
+    }
+
+    /// Whether work is under way that must end before the first request.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.starting.load(Ordering::SeqCst)
+    }
+
     /// True if nothing failed.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -26,11 +42,14 @@ impl Health {
     /// What failed, by check.
     #[must_use]
     pub fn failures(&self) -> BTreeMap<String, String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, check: &str, failure: Option<String>) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             Some(failure) => {
                 if failures.insert(check.to_owned(), failure.clone()).is_none() {

@@ -4,6 +4,7 @@
 //! content. Start at `v2/route.rs` for what is served, at `v2/refusal.rs` for how failures are answered.
 
 mod access_log;
+mod beside;
 mod body;
 mod connection;
 mod context;
@@ -13,11 +14,13 @@ mod pages;
 mod patience;
 mod room;
 mod serve;
+mod speech;
 pub mod v2;
 
 pub use access_log::AccessLog;
+pub use beside::Beside;
 pub use body::{BlobBody, Body, Piece, ReadPool};
-pub use context::{Context, Options};
+pub use context::{Context, Live, Options};
 pub use health::{Health, debug_answer};
 pub use origin::{Origin, Peer};
 pub use room::Room;

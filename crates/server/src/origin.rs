@@ -5,23 +5,29 @@
 //! Source: RFC 7239 (`Forwarded`); `http.host`, `http.relativeurls`, `http.prefix` of the CNCF registry.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::request::Parts;
 use http::{HeaderMap, header};
 
 /// How links to us are made.
+#[derive(Clone)]
 pub struct Origin {
     /// `http.host`: scheme and host, without a slash at the end.
     pub host: Option<String>,
     /// Absolute links even without `host` (`http.relativeurls: false`, written out).
     pub absolute: bool,
+    /// Requests come in over TLS.
+    pub tls: bool,
     /// `http.prefix` without the slash at its end: empty, or `/reg`.
     pub prefix: String,
     /// Whose forwarding headers are believed (`http.trusted_proxies`).
-    pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    pub trusted: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Whether an untrusted forwarding header was reported already.
-    pub reported: AtomicBool,
+    pub reported: Arc<AtomicBool>,
+    /// Whether a proxy that holds layers back was explained already.
+    pub explained: Arc<AtomicBool>,
 }
 
 impl Default for Origin {
@@ -30,9 +36,11 @@ impl Default for Origin {
         Self {
             host: None,
             absolute: false,
+            tls: false,
             prefix: String::new(),
-            trusted: Box::new(|_| false),
-            reported: AtomicBool::new(false),
+            trusted: Arc::new(|_| false),
+            reported: Arc::default(),
+            explained: Arc::default(),
         }
     }
 }
@@ -67,7 +75,9 @@ impl Origin {
     fn base(&self, request: &Parts, peer: Peer) -> Option<String> {
         let forwarded = self.forwarded(&request.headers, peer);
         let host = forwarded.1.or_else(|| own_host(request))?;
-        let scheme = forwarded.0.unwrap_or_else(|| "http".into());
+        let scheme = forwarded
+            .0
+            .unwrap_or_else(|| if self.tls { "https" } else { "http" }.into());
         Some(format!("{scheme}://{host}"))
     }
 
@@ -145,6 +155,16 @@ impl Origin {
         }
     }
 
+    /// Says once what to change in a proxy through which a push plainly came the wrong way. Pushes through it work until a
+    /// layer is larger than what it holds back, and then fail with an answer of the proxy's own, which nobody sees here.
+    pub(crate) fn explain_limits(&self, request: &Parts) {
+        if is_held_back(request) && !self.explained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the proxy in front holds layers back before it passes them on: pushes are slow, and large ones fail with 413 or a time-out; in nginx write client_max_body_size 0, proxy_request_buffering off, proxy_http_version 1.1 and proxy_read_timeout 900s"
+            );
+        }
+    }
+
     fn trusts(&self, peer: Peer) -> bool {
         match peer {
             Peer::Local => true,
@@ -163,6 +183,32 @@ fn address(text: &str) -> Option<IpAddr> {
     };
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     text.parse().ok().or_else(socket).or_else(bracketed)
+}
+
+/// Docker sends a layer in one PATCH of unknown length. If a proxy names the length, it had the whole of it; and one
+/// that speaks HTTP/1.0, as nginx does unless told otherwise, has no other way.
+fn is_held_back(request: &Parts) -> bool {
+    let has = |name: &str| request.headers.contains_key(name);
+    let proxied = [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ]
+    .into_iter()
+    .any(has);
+    let by_docker = || {
+        let agent = request.headers.get(header::USER_AGENT);
+        agent.is_some_and(|agent| agent.as_bytes().starts_with(b"docker/"))
+    };
+    let uploads = matches!(
+        request.method,
+        http::Method::PATCH | http::Method::PUT | http::Method::POST
+    );
+    let old = uploads && request.version == http::Version::HTTP_10;
+    let whole = || request.method == http::Method::PATCH && has("content-length") && by_docker();
+    proxied && (old || whole())
 }
 
 fn own_host(request: &Parts) -> Option<String> {
@@ -187,7 +233,7 @@ fn parameter(element: &str, key: &str) -> Option<String> {
 }
 
 /// Host and port only: nothing that would turn a link into another one.
-fn is_authority(host: &str) -> bool {
+pub(crate) fn is_authority(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 255
         && host
@@ -207,8 +253,8 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn loopback() -> Box<dyn Fn(IpAddr) -> bool + Send + Sync> {
-        Box::new(|ip| ip.is_loopback())
+    fn loopback() -> Arc<dyn Fn(IpAddr) -> bool + Send + Sync> {
+        Arc::new(|ip| ip.is_loopback())
     }
 
     const PROXY: Peer = Peer::Ip(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
@@ -263,6 +309,27 @@ mod tests {
             origin.link(&request(&standard), PROXY, "/v2/x"),
             "https://c.example:8443/v2/x"
         );
+    }
+
+    #[test]
+    fn a_proxy_that_holds_layers_back_is_recognised_and_a_good_one_is_not() {
+        let patch = |version: http::Version, headers: &[(&str, &str)]| {
+            let mut parts = request(headers);
+            (parts.method, parts.version) = (http::Method::PATCH, version);
+            is_held_back(&parts)
+        };
+        let (old, new) = (http::Version::HTTP_10, http::Version::HTTP_11);
+        let docker = ("user-agent", "docker/28.2.2 go/go1.24");
+        let through = ("x-forwarded-proto", "https");
+        assert!(patch(old, &[through]));
+        assert!(patch(new, &[through, docker, ("content-length", "9000")]));
+        assert!(!patch(new, &[through, docker, ("transfer-encoding", "chunked")]));
+        assert!(!patch(new, &[docker, ("content-length", "9000")]));
+        // Other clients know the length of what they send.
+        assert!(!patch(
+            new,
+            &[through, ("user-agent", "skopeo/1.9"), ("content-length", "9")]
+        ));
     }
 
     #[test]

@@ -11,21 +11,21 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::StatusCode;
 
-use crate::context::Context;
+use crate::context::Live;
 
 /// The routes.
-pub(crate) fn router(context: Arc<Context>) -> Router {
+pub(crate) fn router(live: Arc<Live>) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/healthz", get(alive))
-        .route("/startupz", get(alive))
+        .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .fallback(nowhere)
-        .with_state(context)
+        .with_state(live)
 }
 
-async fn root(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    let status = if context.health.is_good() {
+async fn root(State(live): State<Arc<Live>>) -> impl IntoResponse {
+    let status = if live.now().health.is_good() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -41,8 +41,24 @@ async fn alive() -> impl IntoResponse {
     ([(CACHE_CONTROL, "no-cache")], "ok\n")
 }
 
-async fn ready(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    let good = !context.is_closing() && context.health.is_good() && context.registry.ready().await.is_ok();
+async fn started(State(live): State<Arc<Live>>) -> impl IntoResponse {
+    let (status, text) = if live.now().health.is_starting() {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "adopting what the older registry left; the log shows how far\n",
+        )
+    } else {
+        (StatusCode::OK, "ok\n")
+    };
+    (status, [(CACHE_CONTROL, "no-cache")], text)
+}
+
+async fn ready(State(live): State<Arc<Live>>) -> impl IntoResponse {
+    let context = live.now();
+    let good = !context.is_closing()
+        && !context.health.is_starting()
+        && context.health.is_good()
+        && context.registry.ready().await.is_ok();
     let (status, text) = if good {
         (StatusCode::OK, "ok\n")
     } else {

@@ -11,18 +11,20 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tls::Acceptor;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{answer, protocol};
-use crate::context::Context;
+use crate::beside::Beside;
+use crate::connection::Caller;
+use crate::context::Live;
 use crate::health::{Health, debug_answer};
 use crate::origin::Peer;
 use crate::pages;
 use crate::patience::{Patient, Working};
+use crate::speech::{Socket, Speech};
 
 /// A connection for `/debug/health` that says nothing for so long is closed.
 const DEBUG_IDLE: Duration = Duration::from_secs(30);
@@ -33,74 +35,94 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A unix socket.
     Unix(UnixListener),
+    /// TCP with TLS; who speaks plain HTTP here is told so.
+    Tls(TcpListener, Acceptor),
+    /// Plain HTTP beside TLS: sends everybody there, and answers an ACME authority.
+    Plain(TcpListener, Beside),
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
-
 impl Listener {
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    async fn accept(&self) -> io::Result<(Socket, Peer)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener) | Self::Tls(listener, _) | Self::Plain(listener, _) => {
                 let (stream, address) = listener.accept().await?;
                 // Answers are written whole, so waiting for more to send only costs time.
                 stream.set_nodelay(true)?;
-                Ok((Box::new(stream), Peer::Ip(address.ip())))
+                Ok((Socket::Tcp(stream), Peer::Ip(address.ip())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), Peer::Local))
+                Ok((Socket::Unix(stream), Peer::Local))
             }
         }
+    }
+
+    /// What connections of this listener speak.
+    fn speech(&self) -> io::Result<Speech> {
+        Ok(match self {
+            Self::Tcp(_) | Self::Unix(_) => Speech::Clear,
+            Self::Tls(listener, acceptor) => Speech::Tls(
+                acceptor.clone(),
+                Beside {
+                    certificates: Arc::clone(acceptor.certificates()),
+                    https_port: listener.local_addr()?.port(),
+                    redirects_programs: false,
+                },
+            ),
+            Self::Plain(_, beside) => Speech::Beside(beside.clone()),
+        })
     }
 }
 
 /// Serves until `stop`, then drains for at most `options.drain`.
-pub async fn serve(context: Arc<Context>, listener: Listener, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(context.options.connections_max));
+pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(live.now().options.connections_max));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
-    let pages = pages::router(Arc::clone(&context));
+    let pages = pages::router(Arc::clone(&live));
+    let speech = match listener.speech() {
+        Ok(speech) => speech,
+        Err(error) => {
+            tracing::error!(%error, "a listener cannot say where it listens");
+            return;
+        }
+    };
     let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((stream, peer, place)) = accepted else {
+        let Some((socket, peer, place)) = accepted else {
             continue;
         };
-        let working = Working::default();
-        let io = TokioIo::new(Patient::new(
-            stream,
-            context.options.idle_connection,
-            working.clone(),
-        ));
-        let (handler, pages) = (Arc::clone(&context), pages.clone());
-        let service = service_fn(move |request| {
-            answer(
-                Arc::clone(&handler),
-                pages.clone(),
-                request,
-                peer,
-                working.clone(),
-            )
-        });
-        let connection = protocol(&context).serve_connection(io, service).into_owned();
-        let (watched, cut) = (graceful.watch(connection), cut.clone());
+        let caller = Caller {
+            live: Arc::clone(&live),
+            pages: pages.clone(),
+            peer,
+            watcher: graceful.watcher(),
+        };
+        let (speech, stop, cut) = (speech.clone(), stop.clone(), cut.clone());
         connections.spawn(async move {
             let _place: OwnedSemaphorePermit = place;
-            let ended = tokio::select! {
-                ended = watched => ended,
-                () = cut.cancelled() => return,
+            let time = caller.live.now().options.head_time;
+            let opened = tokio::select! {
+                // Who has not finished the handshake when the server goes down has asked for nothing yet.
+                () = stop.cancelled() => return,
+                opened = tokio::time::timeout(time, speech.open(socket)) => opened,
             };
-            if let Err(error) = ended {
-                // A client that hangs up or speaks nonsense is its own affair.
-                tracing::debug!(%error, "a connection ended early");
+            match opened {
+                Ok(Ok(Some(opened))) => tokio::select! {
+                    () = caller.converse(opened) => {}
+                    () = cut.cancelled() => {}
+                },
+                Ok(Ok(None)) | Err(_) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             }
         });
     }
     drop(listener);
+    let context = live.now();
     context.closing.store(true, Ordering::SeqCst);
     connections.close();
     tracing::info!(
@@ -126,13 +148,10 @@ pub async fn serve(context: Arc<Context>, listener: Listener, stop: Cancellation
 }
 
 /// The next connection, once there is a place for it.
-async fn next(
-    listener: &Listener,
-    places: &Arc<Semaphore>,
-) -> Option<(Box<dyn Stream>, Peer, OwnedSemaphorePermit)> {
+async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Socket, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
+        Ok((socket, peer)) => Some((socket, peer, place)),
         Err(error) => {
             // Out of descriptors, or a client that was gone before we came: others may do better.
             tracing::debug!(%error, "a connection could not be accepted");
@@ -152,7 +171,7 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
             () = stop.cancelled() => return,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((stream, _, place)) = accepted else {
+        let Some((Socket::Tcp(stream), _, place)) = accepted else {
             continue;
         };
         let health = Arc::clone(&health);

@@ -17,7 +17,7 @@ pub mod testing;
 pub use error::Error;
 pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
 pub use fs::{
-    BlobFile, BootId, Checkpoint, FsOptions, FsStore, InFlight, Inlined, Plan, Published, Reconciled, Room,
-    Upload, Verified,
+    BlobFile, BootId, Brought, Checkpoint, FsOptions, FsStore, InFlight, Inlined, Plan, Published,
+    Reconciled, Room, Trust, Upload, Verified,
 };
 pub use location::{BadLocation, Location};

@@ -7,6 +7,7 @@
 mod blobs;
 mod engines;
 mod harness;
+mod imports;
 mod journey;
 mod lists;
 mod manifests;

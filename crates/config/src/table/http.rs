@@ -3,18 +3,22 @@
 use super::{Row, When, row};
 use crate::kind::Kind;
 
-const TLS: &str =
-    "TLS is planned, and not built yet: put a proxy that does TLS in front, and remove this section";
-
 pub(super) const ROWS: &[Row] = &[
     row(
         "http.addr",
         Kind::Listen,
         "127.0.0.1:5000",
-        "address to listen on; `:5000` is every interface. One that others can reach needs `auth`",
+        "address to listen on; `:5000` is every interface. One that others can reach needs `auth`. With `tls.names`: `:443`",
     )
     .in_image(":5000")
     .flag("--listen"),
+    row(
+        "http.plain_addr",
+        Kind::Address,
+        "",
+        "plain HTTP beside HTTPS, for ACME and to lead people to HTTPS; `:80` with `tls.names`, else off",
+    )
+    .ours(),
     row(
         "http.net",
         Kind::Word(&["tcp", "unix"]),
@@ -92,15 +96,9 @@ pub(super) const ROWS: &[Row] = &[
         "where the metrics are",
     )
     .warn(When::Filled, "metrics are planned, and not built yet"),
-    row("http.tls.certificate", Kind::Path, "", "certificate chain, PEM").refuse(When::Filled, TLS),
-    row("http.tls.key", Kind::Path, "", "private key, PEM").refuse(When::Filled, TLS),
-    row(
-        "http.tls.clientcas",
-        Kind::Any,
-        "",
-        "certificate authorities of clients",
-    )
-    .refuse(When::Filled, TLS),
+    row("http.tls.certificate", Kind::Path, "", "certificate chain, PEM, the server's own first; read again when it changes"),
+    row("http.tls.key", Kind::Path, "", "private key, PEM; read again when it changes"),
+    row("http.tls.clientcas", Kind::Texts, "", "certificate authorities of clients, PEM files"),
     row(
         "http.tls.clientauth",
         Kind::Word(&[
@@ -109,23 +107,22 @@ pub(super) const ROWS: &[Row] = &[
             "verify-client-cert-if-given",
             "require-and-verify-client-cert",
         ]),
-        "",
-        "what is asked of client certificates",
-    )
-    .refuse(When::Filled, TLS),
+        "require-and-verify-client-cert",
+        "what is asked of client certificates, if `http.tls.clientcas` names any",
+    ),
     row(
         "http.tls.minimumtls",
         Kind::Word(&["tls1.0", "tls1.1", "tls1.2", "tls1.3"]),
         "tls1.2",
-        "oldest TLS version",
-    )
-    .refuse(When::Filled, TLS),
-    row("http.tls.ciphersuites", Kind::Any, "", "names of cipher suites").refuse(When::Filled, TLS),
-    row(
-        "http.tls.letsencrypt",
-        Kind::Any,
-        "",
-        "`cachefile`, `email`, `hosts`, `directoryurl`",
-    )
-    .refuse(When::Filled, TLS),
+        "oldest TLS version; 1.0 and 1.1 are not spoken",
+    ),
+    row("http.tls.ciphersuites", Kind::Any, "", "names of cipher suites").warn(
+        When::Filled,
+        "every suite of TLS 1.2 and 1.3 that is spoken is strong: there is nothing to choose",
+    ),
+    row("http.tls.letsencrypt.cachefile", Kind::Path, "", "folder of the account and the certificates")
+        .warn(When::Filled, "account and certificates are kept in the data folder, in landfall/tls"),
+    row("http.tls.letsencrypt.email", Kind::Text, "", "the same as `tls.acme.email`"),
+    row("http.tls.letsencrypt.hosts", Kind::Texts, "", "the same as `tls.names` with `tls.mode: acme`"),
+    row("http.tls.letsencrypt.directoryurl", Kind::Text, "", "the same as `tls.acme.directory`"),
 ];

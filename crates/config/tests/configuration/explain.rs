@@ -15,10 +15,11 @@ fn one_setting_is_explained_in_full() {
     assert_snapshot!(shown(&configuration, Some("http.addr")), @r#"
     http.addr = localhost:6000
       from      /config.yml:2:9
-      meaning   address to listen on; `:5000` is every interface. One that others can reach needs `auth`
+      meaning   address to listen on; `:5000` is every interface. One that others can reach needs `auth`. With `tls.names`: `:443`
       type      HOST:PORT, or the path of a socket
       default   127.0.0.1:5000
       flag      --listen
+      changes   with a restart
       variable  LANDFALL_HTTP__ADDR
                 REGISTRY_HTTP_ADDR
     "#);
@@ -28,6 +29,7 @@ fn one_setting_is_explained_in_full() {
       meaning   signs the state of uploads; made and kept by the server if absent
       type      secret text
       default   none
+      changes   with a restart
       variable  LANDFALL_HTTP__SECRET
                 LANDFALL_HTTP__SECRET_FILE
                 REGISTRY_HTTP_SECRET
@@ -38,6 +40,7 @@ fn one_setting_is_explained_in_full() {
       meaning   while this file exists, the server says that it is unhealthy
       type      path
       default   none
+      changes   with a restart
       variable  LANDFALL_HEALTH__FILE__N__FILE
                 REGISTRY_HEALTH_FILE_N_FILE
                 REGISTRY_HEALTH_FILECHECKERS_N_FILE
@@ -48,6 +51,7 @@ fn one_setting_is_explained_in_full() {
       meaning   least important lines to write
       type      one of error, warn, info, debug
       default   info
+      changes   with SIGHUP
       variable  LANDFALL_LOG__LEVEL
                 REGISTRY_LOG_LEVEL
                 REGISTRY_LOGLEVEL
@@ -112,6 +116,7 @@ fn json_has_the_same_facts() {
           "REGISTRY_HTTP_HEADERS"
         ],
         "flag": null,
+        "reloads": true,
         "note": null
       }
     ]

@@ -4,5 +4,6 @@ mod arbitrary;
 mod environment;
 mod explain;
 mod harness;
+mod print;
 mod refusals;
 mod takeover;

@@ -34,7 +34,7 @@ fn a_word_unlike_any_lists_what_is_known() {
      ┌─ /config.yml:2:3
     2│   xyzzy: 1
      │   ^^^^^ no such key in `http`
-     = known here: `addr`, `debug`, `draintimeout`, `h2c`, `headers`, `host`, `http2`, `net`, `prefix`, `relativeurls`, `secret`, `tls`, `trusted_proxies`
+     = known here: `addr`, `debug`, `draintimeout`, `h2c`, `headers`, `host`, `http2`, `net`, `plain_addr`, `prefix`, `relativeurls`, `secret`, `tls`, `trusted_proxies`
     "#);
 }
 
@@ -111,7 +111,8 @@ fn an_open_door_names_the_ways_out() {
      ┌─ /config.yml:2:9
     2│   addr: :5000
      │         ^^^^^ everyone could pull, push and delete
-     = with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`
+     = with passwords: `landfall user add NAME`, with the same --data or --config; it makes a password file in the data folder
+     = with a password file that you have: set `auth.htpasswd.realm` and `auth.htpasswd.path`
      = for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`
      = open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none
     "#);
@@ -119,7 +120,8 @@ fn an_open_door_names_the_ways_out() {
     error[LF-CFG-020]: others can reach [::]:5000, and no login is configured
       ┌─ flag --listen
       │ everyone could pull, push and delete
-      = with passwords: `htpasswd -Bn USER > htpasswd`, then set `auth.htpasswd.realm` and `auth.htpasswd.path`
+      = with passwords: `landfall user add NAME`, with the same --data or --config; it makes a password file in the data folder
+      = with a password file that you have: set `auth.htpasswd.realm` and `auth.htpasswd.path`
       = for this machine alone: `http.addr: 127.0.0.1:5000`, or `--listen 127.0.0.1:5000`
       = open to everyone, on purpose: `auth: none`, or REGISTRY_AUTH=none
     "#);
@@ -128,8 +130,7 @@ fn an_open_door_names_the_ways_out() {
 #[test]
 fn what_is_planned_says_so() {
     let planned = file(
-        "storage: {s3: {bucket: b}}\nhttp:\n  tls:\n    certificate: /a\n    key: /b\n\
-         notifications:\n  endpoints: [{name: a, url: 'http://x'}]\nproxy: {remoteurl: 'https://registry-1.docker.io'}\n\
+        "storage: {s3: {bucket: b}}\nnotifications:\n  endpoints: [{name: a, url: 'http://x'}]\nproxy: {remoteurl: 'https://registry-1.docker.io'}\n\
          auth: {token: {realm: r}}\nmiddleware: {storage: [{name: cloudfront}]}\n",
     );
     assert_snapshot!(planned.problems(), @r#"
@@ -138,30 +139,25 @@ fn what_is_planned_says_so() {
     1│ storage: {s3: {bucket: b}}
      │           ^^ the S3 backend is planned, and not built yet: use `storage.filesystem` on a volume meanwhile
 
-    error[LF-CFG-016]: `http.tls.certificate` is not supported
-     ┌─ /config.yml:4:5
-    4│     certificate: /a
-     │     ^^^^^^^^^^^ TLS is planned, and not built yet: put a proxy that does TLS in front, and remove this section
-
     error[LF-CFG-016]: `notifications.endpoints` is not supported
-     ┌─ /config.yml:7:3
-    7│   endpoints: [{name: a, url: 'http://x'}]
+     ┌─ /config.yml:3:3
+    3│   endpoints: [{name: a, url: 'http://x'}]
      │   ^^^^^^^^^ notifications are planned, and not built yet: remove the endpoint, or write `disabled: true` in it
 
     error[LF-CFG-016]: `proxy.remoteurl` is not supported
-     ┌─ /config.yml:8:9
-    8│ proxy: {remoteurl: 'https://registry-1.docker.io'}
+     ┌─ /config.yml:4:9
+    4│ proxy: {remoteurl: 'https://registry-1.docker.io'}
      │         ^^^^^^^^^ pull-through caching is planned, and not built yet: keep the cache on its own registry meanwhile
 
     error[LF-CFG-016]: `auth.token` is not supported
-     ┌─ /config.yml:9:8
-    9│ auth: {token: {realm: r}}
+     ┌─ /config.yml:5:8
+    5│ auth: {token: {realm: r}}
      │        ^^^^^ token authentication is planned, and not built yet: use `auth.htpasswd` meanwhile
 
     error[LF-CFG-016]: `middleware.storage` is not supported
-      ┌─ /config.yml:10:14
-    10│ middleware: {storage: [{name: cloudfront}]}
-      │              ^^^^^^^ Landfall has no middleware: remove the entry, or write `disabled: true` in it
+     ┌─ /config.yml:6:14
+    6│ middleware: {storage: [{name: cloudfront}]}
+     │              ^^^^^^^ Landfall has no middleware: remove the entry, or write `disabled: true` in it
     "#);
 }
 
@@ -362,4 +358,14 @@ fn secrets_never_show() {
     let loaded = file("http: {secret: hunter2}").load();
     assert!(!format!("{:?}", loaded.settings).contains(canary));
     assert!(!format!("{loaded:?}").contains(canary), "origins keep the tree");
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused() {
+    assert_snapshot!(file("http: {tls: {certificate: /a}}").problems(), @r#"
+    error[LF-CFG-019]: `http.tls.key` is missing
+     ┌─ /config.yml:1:27
+    1│ http: {tls: {certificate: /a}}
+     │                           ^^ a certificate needs its private key
+    "#);
 }

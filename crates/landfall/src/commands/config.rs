@@ -1,11 +1,19 @@
-//! `landfall config check` and `landfall config explain`.
+//! `landfall config`: check, explain, print, init, reference.
 
-use config::{Explained, Finding, Loaded, Settings};
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use config::{Explained, Finding, Loaded};
 use serde::Serialize;
 
-use crate::cli::{CheckArguments, ExplainArguments, ServeArguments};
+use crate::cli::{CheckArguments, ExplainArguments, InitArguments, PrintArguments, ServeArguments};
 use crate::failure::Failure;
+use crate::output;
 use crate::wiring::load;
+
+/// What `config init` writes.
+const STARTER: &str = include_str!("starter.yaml");
 
 #[derive(Serialize)]
 struct Checked<'a> {
@@ -21,6 +29,15 @@ struct Explanation<'a> {
     settings: &'a [Explained],
 }
 
+#[derive(Serialize)]
+struct Starter<'a> {
+    schema: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
 /// Says everything that is wrong, without starting. Exit 3 where the start would be refused.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let outcome = load(&arguments.serve);
@@ -29,7 +46,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         Err(problems) => (&problems.errors, &problems.warnings),
     };
     if arguments.json {
-        print_json(&Checked {
+        output::json(&Checked {
             schema: "landfall.config.check/1",
             ok: errors.is_empty(),
             errors,
@@ -37,7 +54,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         });
     } else {
         for warning in warnings {
-            println!("{warning}");
+            output::line(warning);
         }
     }
     match &outcome {
@@ -60,10 +77,10 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
                 .file
                 .as_ref()
                 .map_or("no file".to_owned(), |file| file.display().to_string());
-            println!(
+            output::line(format_args!(
                 "ok: the configuration can be used ({file}, environment, flags; {} warnings)",
                 warnings.len()
-            );
+            ));
             Ok(())
         }
     }
@@ -83,12 +100,12 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<(), Failure> {
     let values = loaded.as_ref().ok().map(|Loaded { values, .. }| values);
     let explained = config::explain(values, arguments.key.as_deref()).map_err(Failure::not_found)?;
     if arguments.json {
-        print_json(&Explanation {
+        output::json(&Explanation {
             schema: "landfall.config.explain/1",
             settings: &explained,
         });
     } else {
-        print!("{}", config::render_explained(&explained));
+        output::whole(&config::render_explained(&explained));
     }
     if loaded.is_ok() {
         Ok(())
@@ -99,20 +116,72 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<(), Failure> {
 
 /// The page of all settings, made from the one table that also parses them.
 pub(crate) fn reference() {
-    print!("{}", config::settings_reference());
+    output::whole(&config::settings_reference());
 }
 
-fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("error: {error}"),
+/// The configuration in force, as a file or as facts.
+pub(crate) fn print(arguments: &PrintArguments) -> Result<(), Failure> {
+    let loaded = settings(&arguments.serve)?;
+    if arguments.json {
+        let mut explained = config::explain(Some(&loaded.values), None).map_err(Failure::not_found)?;
+        explained.retain(|one| one.origin.is_written() || !arguments.changed);
+        output::json(&Explanation {
+            schema: "landfall.config.print/1",
+            settings: &explained,
+        });
+    } else {
+        output::whole(&config::effective(&loaded.values, arguments.changed));
     }
+    Ok(())
+}
+
+/// A file to start from; one that exists is never overwritten.
+pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
+    let Some(path) = &arguments.file else {
+        if arguments.json {
+            output::json(&Starter {
+                schema: "landfall.config.init/1",
+                file: None,
+                text: Some(STARTER),
+            });
+        } else {
+            output::whole(STARTER);
+        }
+        return Ok(());
+    };
+    let written = File::create_new(path).and_then(|mut file| file.write_all(STARTER.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::held(
+            "LF-CLI-003",
+            format!(
+                "{} exists already\n  fix   choose another name, or remove it first",
+                path.display()
+            ),
+        ),
+        ErrorKind::StorageFull => {
+            Failure::no_room("LF-STO-005", format!("{}: the disk is full", path.display()))
+        }
+        _ => Failure::failed(
+            "LF-CLI-002",
+            format!("{} cannot be written: {error}", path.display()),
+        ),
+    })?;
+    if arguments.json {
+        output::json(&Starter {
+            schema: "landfall.config.init/1",
+            file: Some(path),
+            text: None,
+        });
+    } else {
+        output::line(format_args!(
+            "wrote {0}\n  next  landfall config check {0}",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 /// The settings, or all that is wrong with them as one text.
-pub(crate) fn settings(arguments: &ServeArguments) -> Result<(Settings, Vec<Finding>), Failure> {
-    match load(arguments) {
-        Ok(loaded) => Ok((loaded.settings, loaded.warnings)),
-        Err(problems) => Err(Failure::configuration(problems.render())),
-    }
+pub(crate) fn settings(arguments: &ServeArguments) -> Result<Loaded, Failure> {
+    load(arguments).map_err(|problems| Failure::configuration(problems.render()))
 }

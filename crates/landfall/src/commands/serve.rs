@@ -1,23 +1,26 @@
 //! `landfall serve`: open everything, listen, serve until a signal, close in order.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use config::{Auth, Host, Listen, ListenAddr, Medium, Settings};
+use config::{Auth, Host, Listen, ListenAddr, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Context, Health, Listener, ReadPool, Room};
+use server::{Beside, Context, Health, Listener, Live, ReadPool, Room};
 use socket2::{Domain, Protocol, Socket, Type};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ServeArguments, is_file_name};
+use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::{logging, wiring};
+use crate::https::{self, Https, Plan};
+use crate::reload::{self, Reload};
+use crate::systemd::{self, Passed, State};
+use crate::{first_user, logging, preflight, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
@@ -28,19 +31,11 @@ const BLOCKING_THREADS: usize = 32;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    if let Some(name) = arguments
-        .file
-        .as_ref()
-        .and_then(|file| file.to_str())
-        .filter(|file| !is_file_name(file))
-    {
-        return Err(Failure::usage(format!(
-            "{name:?} is not a configuration file (write ./{name} if it is one)\n  fix   landfall serve --listen ADDRESS, with a proxy for HTTPS in front"
-        )));
-    }
-    let (settings, warnings) = super::config::settings(arguments)?;
-    let log = logging::start(&settings.log).map_err(|error| Failure::failed("LF-SRV-001", error))?;
-    for warning in &warnings {
+    let passed = systemd::passed();
+    let loaded = super::config::settings(arguments)?;
+    let log = logging::start(&loaded.settings.log).map_err(|error| Failure::failed("LF-SRV-001", error))?;
+    let lines = log.thread();
+    for warning in &loaded.warnings {
         tracing::warn!("{}", warning.one_line());
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -49,27 +44,41 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed("LF-SRV-001", error))
         .and_then(|runtime| {
-            let outcome = runtime.block_on(serve(settings));
+            let outcome = runtime.block_on(serve(arguments, loaded, log, passed));
             // A thread that hangs on a dead disk must not hold the end up.
             runtime.shutdown_timeout(Duration::from_secs(5));
             outcome
         });
-    log.flush();
+    lines.flush();
     outcome
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(
+    arguments: &ServeArguments,
+    loaded: Loaded,
+    log: logging::Control,
+    passed: Vec<Passed>,
+) -> Result<(), Failure> {
+    let Loaded { settings, values, .. } = loaded;
     let stop = stop_on_signals()?;
+    let hangups = reload::hangups()?;
+    let first_login = first_user::make(&settings, &arguments.bootstrap_user.0)?;
     let access = wiring::authenticator(&settings)?;
     let place = Place::of(&settings)?;
     let store = open_store(&settings, &place)?;
     let catalog = open_catalog(store.folder())?;
+    let data = store.folder().to_owned();
     let states = StateKey::new(&wiring::secret(&settings, store.folder())?);
     let registry = Registry::open(store, catalog, Arc::new(SystemClock), wiring::rules(&settings)?)
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
     let health = Arc::new(Health::default());
-    let context = Arc::new(Context {
+    let adopts = registry
+        .wants_adoption()
+        .await
+        .map_err(|error| adoption_failed(&error))?;
+    health.set_starting(adopts);
+    let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
         access,
         origin: wiring::origin(&settings),
@@ -79,10 +88,24 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         health: Arc::clone(&health),
         access_log: wiring::access_log(&settings)?,
         options: wiring::options(&settings),
-        closing: AtomicBool::new(false),
-    });
-    let (listener, address) = listen(&settings.http.listen).await?;
+        closing: Arc::default(),
+    }));
+    let (listener, address) = match taken_over(passed, &settings)? {
+        Some(listening) => listening,
+        None => listen(&settings.http.listen).await?,
+    };
     say_hello(&settings, &place);
+    let listener = match &settings.tls {
+        None => listener,
+        Some(tls) => with_tls(&settings, tls, &data, listener, &live, &stop).await?,
+    };
+    if let Some(path) = first_login {
+        tracing::info!(
+            user = arguments.bootstrap_user.0,
+            "the first user was made; its password is in {}: log in, then delete that file, or choose another with landfall user passwd",
+            path.display()
+        );
+    }
     start_checks(&settings, &health, &registry);
     if let Some(address) = &settings.http.debug_addr {
         let (listener, address) = bind(address).await?;
@@ -99,9 +122,32 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
                 .await;
         })
     };
+    let reload = Reload {
+        arguments: arguments.clone(),
+        started: values,
+        settings,
+        live: Arc::clone(&live),
+        registry: registry.clone(),
+        log,
+    };
+    tokio::spawn(reload.run(hangups, stop.clone()));
     tracing::info!("listening on {address}");
+    systemd::notify(State::Ready);
+    let adopting = async {
+        if adopts {
+            match super::adopt::in_place(&registry, place.root(), &stop).await {
+                Err(_) if stop.is_cancelled() => {} // the next start goes on
+                outcome => {
+                    outcome?;
+                    health.set_starting(false);
+                }
+            }
+        }
+        std::future::pending::<Result<(), Failure>>().await
+    };
     tokio::select! {
-        () = server::serve(context, listener, stop.clone()) => {}
+        failed = adopting => return failed,
+        () = server::serve(live, listener, stop.clone()) => {}
         () = registry.broken() => {
             tracing::error!("the catalog could not be flushed to disk: ending, so that nothing is acknowledged that is not durable");
             return Err(Failure::failed("LF-STO-002", "the catalog could not be flushed to disk; check the disk, then start again"));
@@ -116,14 +162,65 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
+async fn with_tls(
+    settings: &Settings,
+    tls: &config::Tls,
+    data: &Path,
+    listener: Listener,
+    live: &Arc<Live>,
+    stop: &CancellationToken,
+) -> Result<Listener, Failure> {
+    let Listener::Tcp(listener) = listener else {
+        return Err(Failure::usage(
+            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
+        ));
+    };
+    let https = Https::open(settings, tls, data)?;
+    preflight::look(&Plan::of(tls, data)?.names, https::now()).await;
+    let acceptor = https.acceptor.clone();
+    let https_port = listener.local_addr().map_or(443, |address| address.port());
+    if let Some(address) = &tls.plain_addr {
+        match bind(address).await {
+            Ok((plain, address)) => {
+                let beside = Beside {
+                    certificates: Arc::clone(&https.certificates),
+                    https_port,
+                    redirects_programs: true,
+                };
+                tracing::info!("plain HTTP, for certificates and to lead people to HTTPS, on {address}");
+                tokio::spawn(server::serve(
+                    Arc::clone(live),
+                    Listener::Plain(plain, beside),
+                    stop.clone(),
+                ));
+            }
+            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
+            Err(failure) => tracing::warn!(
+                "{failure}\n  or another one with http.plain_addr; going on without plain HTTP"
+            ),
+        }
+    }
+    https.keep(stop);
+    Ok(Listener::Tls(listener, acceptor))
+}
+
+fn adoption_failed(error: &registry::Error) -> Failure {
+    Failure::failed("LF-ADO-001", with_causes(error))
+}
+
 /// Where the data lies; a temporary folder goes at the end.
-struct Place {
+pub(crate) struct Place {
     root: PathBuf,
     temporary: bool,
 }
 
 impl Place {
-    fn of(settings: &Settings) -> Result<Self, Failure> {
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
         match &settings.storage.medium {
             Medium::Filesystem { root, .. } => Ok(Self {
                 root: root.clone(),
@@ -152,7 +249,7 @@ impl Drop for Place {
     }
 }
 
-fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
+pub(crate) fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
     let allow_network = match &settings.storage.medium {
         Medium::Filesystem { allow_network, .. } => *allow_network,
         Medium::InMemory => true,
@@ -164,12 +261,41 @@ fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, Failure> {
     };
     FsStore::open(&place.root, Arc::new(HostFiles), options).map_err(|error| match &error {
         store::Error::Held { .. } => Failure::held("LF-STO-004", with_causes(&error)),
-        store::Error::NoRoom { .. } => Failure::no_room("LF-STO-005", with_causes(&error)),
+        store::Error::NoRoom { .. } => Failure::no_room(
+            "LF-STO-005",
+            format!(
+                "the disk of {} is full\n  fix   make room, then start again; nothing was changed",
+                place.root.display()
+            ),
+        ),
+        store::Error::Io { doing, path, source } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::failed(
+                "LF-STO-001",
+                format!("cannot {doing} {}: {source}{}", path.display(), whose(path)),
+            )
+        }
         _ => Failure::failed("LF-STO-001", with_causes(&error)),
     })
 }
 
-fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
+/// Who may write where the server may not.
+fn whose(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let there = |path: &Path| std::fs::metadata(path).ok().map(|found| (path.to_owned(), found));
+    let us = rustix::process::geteuid().as_raw();
+    match path.ancestors().find_map(there) {
+        Some((path, found)) => format!(
+            "\n  why   {0} belongs to user {1} (mode {2:o}), and this server runs as user {us}\n  \
+             fix   chown -R {us} {0}        or run the server as user {1}",
+            path.display(),
+            found.uid(),
+            found.mode() & 0o7777
+        ),
+        None => String::new(),
+    }
+}
+
+pub(crate) fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
     let path = folder.join("catalog").join("landfall.db");
     let options = catalog::SqliteOptions::default();
     catalog::Catalog::open_sqlite(&path, options).map_err(|error| match &error {
@@ -202,7 +328,7 @@ fn start_checks(settings: &Settings, health: &Arc<Health>, registry: &Registry) 
     }
 }
 
-fn stop_on_signals() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
     let refuse = |error: std::io::Error| Failure::failed("LF-SRV-001", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(refuse)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(refuse)?;
@@ -213,6 +339,7 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        systemd::notify(State::Stopping);
         told.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
@@ -222,6 +349,29 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
         std::process::exit(130);
     });
     Ok(stop)
+}
+
+/// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
+fn taken_over(passed: Vec<Passed>, settings: &Settings) -> Result<Option<(Listener, String)>, Failure> {
+    let mut passed = passed.into_iter();
+    let Some(first) = passed.next() else {
+        return Ok(None);
+    };
+    for unused in passed {
+        tracing::warn!(
+            socket = unused.name,
+            "one socket is taken from systemd, and this is another: it is closed"
+        );
+    }
+    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
+    let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
+    if !is_private && matches!(settings.auth, Auth::NotConfigured) {
+        return Err(Failure::configuration(format!(
+            "error[LF-CFG-020]: others can reach {address}, the socket that systemd opened, and no login is configured\n  \
+             fix   landfall user add NAME, with the same --data or --config; or, open to everyone on purpose, `auth: none`"
+        )));
+    }
+    Ok(Some((listener, address)))
 }
 
 async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {

@@ -123,7 +123,8 @@ impl Builder {
         }
     }
 
-    fn command(&self) -> Command {
+    /// The program with this home and environment, without arguments.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
         command
             .env_clear()

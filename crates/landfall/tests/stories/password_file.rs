@@ -182,7 +182,7 @@ fn a_missing_file_stops_the_start_and_says_how_to_mend_it() {
     let path = builder.home().join("nowhere/htpasswd");
     let refusal = builder.htpasswd(&path).start_refused();
     assert!(refusal.code.is_some_and(|code| code != 0), "{refusal:?}");
-    refusal.expect_words(&[path.to_str().unwrap(), "htpasswd -B"]);
+    refusal.expect_words(&[path.to_str().unwrap(), "landfall user add"]);
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub(crate) async fn answer(
     told: &mut Told,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
+    server.origin.explain_limits(&head);
     let mut body = ClientBody::new(incoming, server.options.idle_body);
     let outcome = handle(server, &head, path, peer, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
@@ -112,6 +113,9 @@ async fn handle(
     }
     if server.is_closing() {
         return Err(Refusal::Closing);
+    }
+    if server.health.is_starting() {
+        return Err(Refusal::Starting);
     }
     if !server.health.is_good() {
         return Err(Refusal::Unfit);

@@ -47,6 +47,8 @@ pub enum Refusal {
     Closing,
     /// A health check failed.
     Unfit,
+    /// What an older registry left is being adopted.
+    Starting,
 }
 
 /// One entry of an OCI error document.
@@ -122,7 +124,8 @@ impl Refusal {
             | Self::TargetTooLong
             | Self::HeadersTooLong
             | Self::Closing
-            | Self::Unfit => {}
+            | Self::Unfit
+            | Self::Starting => {}
         }
         response
     }
@@ -185,6 +188,12 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Unavailable,
                 E::Closing.to_string(),
+            ),
+            Self::Starting => one(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the registry is starting: it takes over what an older registry left; try again in a moment"
+                    .to_owned(),
             ),
         }
     }
@@ -271,6 +280,9 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::Busy
         | E::Closing
         | E::Broken
+        | E::Adopt(_)
+        | E::Remote(_)
+        | E::Export(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => vec![entry(None)],
@@ -298,9 +310,14 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        E::BlobDamaged(_) | E::Interrupted(_) | E::Store(_) | E::Catalog(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
-        }
+        // Adopting and exporting are no requests; they fail where they were asked for.
+        E::BlobDamaged(_)
+        | E::Adopt(_)
+        | E::Remote(_)
+        | E::Export(_)
+        | E::Interrupted(_)
+        | E::Store(_)
+        | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),
     }
 }
 

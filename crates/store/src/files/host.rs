@@ -97,6 +97,29 @@ impl Files for HostFiles {
         Ok(names)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // Of a symbolic link this would be another symbolic link: only what is a file itself is shared.
+        if !std::fs::symlink_metadata(from)?.is_file() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(fs::link(from, to)?)
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let source = fs::open(
+            from,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+            Mode::empty(),
+        )?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let target = fs::open(to, flags, Mode::RUSR | Mode::WUSR)?;
+        fs::ioctl_ficlone(&target, &source).map_err(|error| {
+            // A failure leaves an empty file, which is nobody's.
+            let _ = fs::unlink(to);
+            error.into()
+        })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let fd = fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;

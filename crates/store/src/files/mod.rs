@@ -78,6 +78,16 @@ pub trait Files: Send + Sync + fmt::Debug + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+    /// Gives a file one more name, which must not exist. Not every disk can.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Makes a file, which must not exist, that shares the blocks of another until one is written. Not every disk can.
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Takes the lock at `path`, if nobody has it.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
     /// The file system of an existing path.

@@ -7,6 +7,7 @@
 //! the caller commit the location to its catalog.
 
 mod blob;
+mod bring;
 mod dir_sync;
 mod flight;
 mod folder;
@@ -33,6 +34,7 @@ use crate::hash::Hasher;
 use part::Part;
 
 pub use blob::BlobFile;
+pub use bring::{Brought, Trust};
 pub use publish::{InFlight, Published};
 pub use room::Room;
 pub use upload::{Checkpoint, Plan, Upload};

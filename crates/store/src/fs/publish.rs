@@ -135,14 +135,19 @@ impl Inner {
         })
     }
 
-    fn drop_file(&self, path: &Path) {
+    /// Keeps a location from being taken for garbage.
+    pub(super) fn in_flight_guard(&self, location: Location) -> InFlight {
+        self.in_flight.enter(location)
+    }
+
+    pub(super) fn drop_file(&self, path: &Path) {
         if let Err(error) = self.files.unlink(path) {
             tracing::warn!(path = %path.display(), %error, "a blob that is not durable stays, unknown to the catalog");
         }
     }
 
     /// Makes the folder of a shard, and its name durable, once.
-    async fn make_shard(self: &Arc<Self>, folder: &Path) -> Result<(), Error> {
+    pub(super) async fn make_shard(self: &Arc<Self>, folder: &Path) -> Result<(), Error> {
         if self.shards.contains(folder) {
             return Ok(());
         }

@@ -28,6 +28,10 @@ pub enum Op {
     Unlink,
     /// `Files::mkdir`.
     Mkdir,
+    /// `Files::link`.
+    Link,
+    /// `Files::clone_file`.
+    Clone,
     /// `Files::sync_dir`.
     SyncDir,
     /// `File::read_at`.
@@ -203,6 +207,16 @@ impl Files for FaultyFiles {
     fn unlink(&self, path: &Path) -> io::Result<()> {
         self.director.call(Op::Unlink)?;
         self.files.unlink(path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.director.call(Op::Link)?;
+        self.files.link(from, to)
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.director.call(Op::Clone)?;
+        self.files.clone_file(from, to)
     }
 
     fn mkdir(&self, path: &Path) -> io::Result<()> {

@@ -1,0 +1,472 @@
+//! Another registry, asked over HTTP or HTTPS: what `adopt` needs of the distribution protocol, from the client's side.
+//!
+//! Logins: Basic, or a Bearer token from the realm that a 401 names, fetched with the same name and password. Both go only
+//! to the host that was named and to the realm that it names over the same or better protection; never along a redirect.
+//! Certificates are checked against the system's roots (`SSL_CERT_FILE` adds others).
+//! Fails: `RemoteError`. A body that pauses for a minute is cut, and taken up again where it was.
+//! Source: distribution-spec "Pulling", "Listing Tags"; the token authentication of the CNCF registry; RFC 9110, RFC 7617.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, LINK, LOCATION, RANGE, WWW_AUTHENTICATE};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use oci::{Digest, RepositoryName};
+use registry::adopt::{Fetched, Remote, RemoteError};
+use registry::{Body, BodyCut};
+use serde::Deserialize;
+
+/// A server that says nothing for so long has gone.
+const SILENCE: Duration = Duration::from_mins(1);
+const REDIRECTS_MAX: usize = 5;
+/// Larger than any manifest or page of a list.
+const DOCUMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// Name and password.
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+/// A registry at an address.
+pub(crate) struct HttpRemote {
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    /// `https://registry.example.com`, without a slash at the end.
+    base: String,
+    login: Option<Login>,
+    /// The `Authorization` that worked last, by repository; the empty name for what belongs to none.
+    known: Mutex<HashMap<String, String>>,
+}
+
+/// A list of names; each page has one of the two.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Names {
+    repositories: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Referrers {
+    manifests: Vec<Referrer>,
+}
+
+#[derive(Deserialize)]
+struct Referrer {
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl HttpRemote {
+    /// For the registry at `address`. Fails where the system's certificates cannot be read or the address is none.
+    pub(crate) fn new(address: &str, login: Option<Login>) -> Result<Self, RemoteError> {
+        let unexpected = |answer: String| RemoteError::Unexpected {
+            address: address.to_owned(),
+            answer,
+        };
+        let uri: Uri = address
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| unexpected(error.to_string()))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(unexpected("no host".to_owned()));
+        };
+        if authority.as_str().contains('@') {
+            return Err(unexpected(
+                "a name or password in the address: use --username and --password-stdin".to_owned(),
+            ));
+        }
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|source| RemoteError::Unreachable {
+                address: address.to_owned(),
+                source: source.into(),
+            })?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            base: format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')),
+            login,
+            known: Mutex::default(),
+        })
+    }
+
+    /// GETs a path of `repository`, logging in where that is asked for.
+    async fn get(
+        &self,
+        repository: &str,
+        path: &str,
+        headers: &[(http::HeaderName, String)],
+    ) -> Result<Response<Incoming>, RemoteError> {
+        let address = format!("{}{path}", self.base);
+        let known = self.known().get(repository).cloned();
+        let response = self.ask(&address, known.as_deref(), headers).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let Some(authorization) = self.authorize(&address, response.headers()).await? else {
+            return Err(RemoteError::Login { address });
+        };
+        let response = self.ask(&address, Some(&authorization), headers).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(RemoteError::Login { address });
+        }
+        self.known().insert(repository.to_owned(), authorization);
+        Ok(response)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// GETs an address, along its redirects.
+    async fn ask(
+        &self,
+        address: &str,
+        authorization: Option<&str>,
+        headers: &[(http::HeaderName, String)],
+    ) -> Result<Response<Incoming>, RemoteError> {
+        let mut target = address.to_owned();
+        for _ in 0..=REDIRECTS_MAX {
+            let mut request = Request::get(&target);
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            if let Some(authorization) = authorization
+                && same_host(&target, address)
+            {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            let request = request
+                .body(Empty::new())
+                .map_err(|error| unexpected(&target, error.to_string()))?;
+            let answer = tokio::time::timeout(SILENCE, self.client.request(request));
+            let response = match answer.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(unreachable(&target, error)),
+                Err(late) => return Err(unreachable(&target, late)),
+            };
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let Some(location) = location else {
+                return Err(unexpected(&target, response.status().to_string()));
+            };
+            target = absolute(&target, location);
+        }
+        Err(unexpected(address, "too many redirects".to_owned()))
+    }
+
+    /// What to answer a 401 with; none without a login or a way that is known here.
+    async fn authorize(&self, address: &str, headers: &HeaderMap) -> Result<Option<String>, RemoteError> {
+        let basic = self.login.as_ref().map(|login| {
+            let pair = format!("{}:{}", login.user, login.password);
+            format!("Basic {}", STANDARD.encode(pair))
+        });
+        for challenge in headers.get_all(WWW_AUTHENTICATE) {
+            let challenge = challenge.to_str().unwrap_or_default();
+            let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
+            if scheme.eq_ignore_ascii_case("basic") {
+                return Ok(basic);
+            }
+            if scheme.eq_ignore_ascii_case("bearer") {
+                return self.token(address, rest, basic.as_deref()).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A token from the realm that a challenge names.
+    async fn token(
+        &self,
+        address: &str,
+        challenge: &str,
+        basic: Option<&str>,
+    ) -> Result<String, RemoteError> {
+        let parameters = parameters(challenge);
+        let Some(realm) = parameters.get("realm") else {
+            return Err(unexpected(address, format!("Bearer {challenge}")));
+        };
+        if address.starts_with("https:") && !realm.starts_with("https:") && basic.is_some() {
+            return Err(unexpected(address, format!("a realm without TLS, {realm}")));
+        }
+        let query: Vec<String> = ["service", "scope"]
+            .iter()
+            .filter_map(|key| Some(format!("{key}={}", encode(parameters.get(*key)?))))
+            .collect();
+        let joint = if realm.contains('?') { '&' } else { '?' };
+        let from = format!("{realm}{joint}{}", query.join("&"));
+        let response = self.ask(&from, basic, &[]).await?;
+        if response.status() != StatusCode::OK {
+            return Err(RemoteError::Login { address: from });
+        }
+        let token: Token = document(&from, response).await?;
+        match token.token.or(token.access_token) {
+            Some(token) => Ok(format!("Bearer {token}")),
+            None => Err(unexpected(&from, "no token".to_owned())),
+        }
+    }
+
+    /// All pages of a list.
+    async fn list(&self, repository: &str, path: &str) -> Result<Vec<String>, RemoteError> {
+        let mut names = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next.take() {
+            let address = format!("{}{path}", self.base);
+            let response = self.get(repository, &path, &[]).await?;
+            match response.status() {
+                StatusCode::OK => {}
+                // A repository whose last tag went.
+                StatusCode::NOT_FOUND if !repository.is_empty() => return Ok(names),
+                other => return Err(unexpected(&address, other.to_string())),
+            }
+            let link = response.headers().get(LINK).and_then(|link| link.to_str().ok());
+            next = link
+                .and_then(|link| link.trim().strip_prefix('<')?.split_once('>'))
+                .and_then(|(target, _)| self.path_of(&absolute(&address, target)));
+            let page: Names = document(&address, response).await?;
+            names.extend(page.repositories.or(page.tags).unwrap_or_default());
+        }
+        Ok(names)
+    }
+
+    /// Path and query of an address of ours.
+    fn path_of(&self, address: &str) -> Option<String> {
+        let base = self.base.parse::<Uri>().ok()?;
+        let uri = address.parse::<Uri>().ok()?;
+        let path = uri.path_and_query()?.as_str();
+        path.strip_prefix(base.path().trim_end_matches('/'))
+            .map(str::to_owned)
+    }
+}
+
+impl Remote for HttpRemote {
+    type Blob = Stream;
+
+    fn address(&self) -> String {
+        self.base.clone()
+    }
+
+    async fn repositories(&self) -> Result<Vec<String>, RemoteError> {
+        self.list("", "/v2/_catalog?n=1000").await
+    }
+
+    async fn tags(&self, name: &RepositoryName) -> Result<Vec<String>, RemoteError> {
+        self.list(name, &format!("/v2/{}/tags/list?n=1000", &**name))
+            .await
+    }
+
+    async fn manifest(&self, name: &RepositoryName, reference: &str) -> Result<Option<Fetched>, RemoteError> {
+        let path = format!("/v2/{}/manifests/{reference}", &**name);
+        let address = format!("{}{path}", self.base);
+        let response = self.get(name, &path, &[(ACCEPT, MANIFESTS.to_owned())]).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            other => return Err(unexpected(&address, other.to_string())),
+        }
+        let digest = response.headers().get("docker-content-digest");
+        let digest = digest.and_then(|digest| digest.to_str().ok()?.parse().ok());
+        let body = whole(&address, response).await?;
+        Ok(Some(Fetched { body, digest }))
+    }
+
+    async fn referrers(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<Digest>, RemoteError> {
+        let path = format!("/v2/{}/referrers/{digest}", &**name);
+        let response = self.get(name, &path, &[]).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(Vec::new()); // one of the older registries
+        }
+        let list: Referrers = document(&format!("{}{path}", self.base), response).await?;
+        Ok(list
+            .manifests
+            .iter()
+            .filter_map(|one| one.digest.parse().ok())
+            .collect())
+    }
+
+    async fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<Option<Stream>, RemoteError> {
+        let path = format!("/v2/{}/blobs/{digest}", &**name);
+        let range = (from > 0).then(|| (RANGE, format!("bytes={from}-")));
+        let response = self.get(name, &path, range.as_slice()).await?;
+        let skip = match response.status() {
+            StatusCode::OK => from,
+            StatusCode::PARTIAL_CONTENT => 0,
+            StatusCode::NOT_FOUND => return Ok(None),
+            other => return Err(unexpected(&format!("{}{path}", self.base), other.to_string())),
+        };
+        Ok(Some(Stream {
+            body: response.into_body(),
+            skip,
+        }))
+    }
+}
+
+/// The bytes of a blob on their way.
+pub(crate) struct Stream {
+    body: Incoming,
+    /// Bytes at the start that are here already.
+    skip: u64,
+}
+
+impl Body for Stream {
+    async fn next(&mut self) -> Option<Result<Bytes, BodyCut>> {
+        loop {
+            let frame = match tokio::time::timeout(SILENCE, self.body.frame()).await {
+                Ok(None) => return None,
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) | Err(_) => return Some(Err(BodyCut)),
+            };
+            let Ok(mut bytes) = frame.into_data() else {
+                continue;
+            };
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            self.skip -= skipped as u64;
+            let rest = bytes.split_off(skipped);
+            if !rest.is_empty() {
+                return Some(Ok(rest));
+            }
+        }
+    }
+}
+
+async fn whole(address: &str, response: Response<Incoming>) -> Result<Bytes, RemoteError> {
+    let body = Limited::new(response.into_body(), DOCUMENT_BYTES_MAX).collect();
+    match tokio::time::timeout(SILENCE, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(source)) => Err(RemoteError::Unreachable {
+            address: address.to_owned(),
+            source,
+        }),
+        Err(late) => Err(unreachable(address, late)),
+    }
+}
+
+async fn document<T: for<'de> Deserialize<'de>>(
+    address: &str,
+    response: Response<Incoming>,
+) -> Result<T, RemoteError> {
+    let body = whole(address, response).await?;
+    serde_json::from_slice(&body).map_err(|error| unexpected(address, error.to_string()))
+}
+
+fn unexpected(address: &str, answer: String) -> RemoteError {
+    RemoteError::Unexpected {
+        address: address.to_owned(),
+        answer,
+    }
+}
+
+fn unreachable(address: &str, source: impl std::error::Error + Send + Sync + 'static) -> RemoteError {
+    RemoteError::Unreachable {
+        address: address.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+fn same_host(a: &str, b: &str) -> bool {
+    let origin = |text: &str| {
+        let uri = text.parse::<Uri>().ok()?;
+        Some((uri.scheme()?.clone(), uri.authority()?.clone()))
+    };
+    origin(a).is_some() && origin(a) == origin(b)
+}
+
+/// A `Location` or `Link`, as seen from the address that sent it.
+fn absolute(from: &str, to: &str) -> String {
+    if to.contains("://") {
+        return to.to_owned();
+    }
+    let origin = from.find("://").map_or(0, |at| at + 3);
+    let end = from[origin..].find('/').map_or(from.len(), |at| origin + at);
+    if to.starts_with('/') {
+        format!("{}{to}", &from[..end])
+    } else {
+        let folder = from.split('?').next().unwrap_or(from);
+        let folder = folder.rfind('/').filter(|at| *at >= end).unwrap_or(end);
+        format!("{}/{to}", &from[..folder])
+    }
+}
+
+/// `realm="…",service="…"` as pairs; a comma within quotes belongs to its value.
+fn parameters(text: &str) -> HashMap<String, String> {
+    let mut pairs = HashMap::new();
+    let mut rest = text.trim();
+    while let Some((key, after)) = rest.split_once('=') {
+        let (value, next) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => after.split_once(',').unwrap_or((after, "")),
+        };
+        pairs.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+        rest = next.trim_start_matches([',', ' ']);
+    }
+    pairs
+}
+
+/// A value of a query.
+fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:,".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_scope_does_not_end_it() {
+        let found = parameters(r#"realm="https://a/token",service=reg,scope="repository:a/b:pull,push""#);
+        assert_eq!(found["realm"], "https://a/token");
+        assert_eq!(found["service"], "reg");
+        assert_eq!(found["scope"], "repository:a/b:pull,push");
+    }
+
+    #[test]
+    fn addresses_are_made_whole_and_a_login_stays_with_its_host() {
+        let from = "https://a:5000/v2/_catalog?n=1";
+        assert_eq!(
+            absolute(from, "/v2/_catalog?last=b"),
+            "https://a:5000/v2/_catalog?last=b"
+        );
+        assert_eq!(
+            absolute(from, "_catalog?last=b"),
+            "https://a:5000/v2/_catalog?last=b"
+        );
+        assert_eq!(absolute(from, "https://b/x"), "https://b/x");
+        assert!(same_host(from, "https://a:5000/other"));
+        assert!(!same_host(from, "http://a:5000/other"));
+        assert!(!same_host(from, "https://cdn.a/other"));
+    }
+}

@@ -1,0 +1,218 @@
+//! Every command: help that fits a screen and shows two examples, JSON for programs, an exit code for scripts; and the page
+//! of all commands says what the program says.
+//!
+//! Source: docs/commands.md.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::Landfall;
+use crate::harness::server::CommandOutput;
+
+const COMMANDS: [&str; 17] = [
+    "serve",
+    "config check",
+    "config explain",
+    "config print",
+    "config init",
+    "user add",
+    "user passwd",
+    "user list",
+    "user rm",
+    "adopt",
+    "export",
+    "doctor",
+    "healthcheck",
+    "completions",
+    "man",
+    "version",
+    "",
+];
+
+fn run(args: &[&str]) -> CommandOutput {
+    Landfall::builder().run(args)
+}
+
+#[test]
+fn help_fits_a_screen_and_shows_two_examples() {
+    for command in COMMANDS {
+        let mut args: Vec<&str> = command.split_whitespace().collect();
+        args.push("-h");
+        let help = run(&args);
+        assert_eq!(help.code, Some(0), "{help:?}");
+        let lines = help.stdout.lines().count();
+        assert!(lines <= 40, "{command}: {lines} lines:\n{}", help.stdout);
+        let examples = help
+            .stdout
+            .split("Examples:\n")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{command}: no examples"));
+        let count = examples.lines().filter(|line| line.contains("landfall")).count();
+        assert!(count >= 2, "{command}:\n{examples}");
+    }
+}
+
+#[test]
+fn the_page_of_commands_names_every_command_and_flag_in_both_languages() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    for page in ["commands.md", "zh-CN/commands.md"] {
+        let text = fs::read_to_string(docs.join(page)).unwrap();
+        for command in COMMANDS {
+            assert!(
+                text.contains(&format!("`landfall {command}").trim_end().to_owned()),
+                "{page}: {command}"
+            );
+            let mut args: Vec<&str> = command.split_whitespace().collect();
+            args.push("-h");
+            let help = run(&args).stdout;
+            let options = help.split("Examples:").next().unwrap();
+            for flag in options.split_whitespace().filter(|word| word.starts_with("--")) {
+                let flag = flag.trim_end_matches([',', '.']);
+                assert!(text.contains(&format!("`{flag}")), "{page}: {command} {flag}");
+            }
+        }
+        for code in ["0", "1", "2", "3", "5", "6", "7", "9"] {
+            assert!(text.contains(&format!("| {code} |")), "{page}: exit code {code}");
+        }
+    }
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let landfall = Landfall::start();
+    let url = format!("http://{}", landfall.address);
+    let healthy = landfall.how().run(&["healthcheck", "--url", &url]);
+    assert_eq!(
+        (healthy.code, &*healthy.stdout),
+        (Some(0), "ready\n"),
+        "{healthy:?}"
+    );
+    let configured = landfall
+        .how()
+        .clone()
+        .env("LANDFALL_HTTP__ADDR", landfall.address.to_string());
+    assert_eq!(configured.run(&["healthcheck", "--json"]).code, Some(0));
+    let stopped = landfall.stop();
+    let gone = stopped.run(&["healthcheck", "--url", &url, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&gone.stdout).unwrap();
+    assert_eq!(
+        (gone.code, &json["ready"]),
+        (Some(1), &serde_json::Value::Bool(false))
+    );
+    assert!(
+        gone.stderr.contains("LF-SRV-003") && gone.stderr.contains("nothing listens there"),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
+    let builder = Landfall::builder();
+    let users = builder.file("htpasswd", "ann:$apr1$x$y\n");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let builder = builder
+        .htpasswd(&users)
+        .env("LANDFALL_HTTP__ADDR", taken.local_addr().unwrap().to_string());
+    let sick = builder.run(&["doctor"]);
+    assert_eq!(sick.code, Some(7), "{sick:?}");
+    for words in [
+        "✗ logins",
+        "LF-AUTH-008",
+        "landfall user passwd",
+        "✗ address",
+        "another program",
+        "--listen",
+        "✓ clock",
+    ] {
+        assert!(sick.stdout.contains(words), "{words}:\n{}", sick.stdout);
+    }
+    let json: serde_json::Value = serde_json::from_str(&builder.run(&["doctor", "--json"]).stdout).unwrap();
+    assert_eq!(json["ok"], false);
+}
+
+#[test]
+fn the_doctor_pushes_pulls_and_deletes() {
+    let landfall = Landfall::start();
+    let data = landfall.how().data_dir().to_str().unwrap().to_owned();
+    let url = format!("http://{}", landfall.address);
+    let args = [
+        "doctor",
+        "localhost",
+        "--push-test",
+        "--url",
+        &url,
+        "--data",
+        &data,
+    ];
+    let well = landfall.how().run(&args);
+    assert_eq!(well.code, Some(0), "{well:?}");
+    for words in [
+        "✓ push test",
+        "held by the server",
+        "✓ client's view",
+        "localhost leads to this host",
+    ] {
+        assert!(well.stdout.contains(words), "{words}:\n{}", well.stdout);
+    }
+    let repository = well
+        .stdout
+        .split("deleted ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
+    assert_eq!(
+        landfall
+            .get(&format!("/v2/{repository}/manifests/test"))
+            .send()
+            .status,
+        404
+    );
+}
+
+#[test]
+fn a_starter_file_can_be_used_and_is_never_written_over_another() {
+    let builder = Landfall::builder();
+    assert_eq!(builder.run(&["config", "init", "new.yaml"]).code, Some(0));
+    assert_eq!(builder.run(&["config", "check", "new.yaml"]).code, Some(0));
+    let text = fs::read_to_string(builder.home().join("new.yaml")).unwrap();
+    // Every suggestion in it is one that works.
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.split_once('#') {
+            Some((before, rest)) if before.trim().is_empty() && !rest.starts_with(' ') => {
+                format!("{before}{rest}\n")
+            }
+            Some((before, rest)) if before.is_empty() && rest.starts_with("  ") => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert!(uncommented.contains("\nauth:\n"), "{uncommented}");
+    builder.file("all.yaml", &uncommented);
+    let checked = builder.run(&["config", "check", "all.yaml"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}\n{uncommented}");
+    let again = builder.run(&["config", "init", "new.yaml"]);
+    assert!(
+        again.code == Some(6) && again.stderr.contains("exists already"),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]);
+        assert!(
+            script.code == Some(0) && script.stdout.contains("healthcheck"),
+            "{shell}"
+        );
+    }
+    assert_eq!(run(&["completions", "tcsh"]).code, Some(2));
+    let builder = Landfall::builder();
+    assert_eq!(builder.run(&["man", "pages"]).code, Some(0));
+    let page = fs::read_to_string(builder.home().join("pages/landfall-user-add.1")).unwrap();
+    assert!(page.contains("password\\-stdin"), "{page}");
+    let version: serde_json::Value = serde_json::from_str(&run(&["version", "--json"]).stdout).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}

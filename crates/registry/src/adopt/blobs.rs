@@ -1,0 +1,195 @@
+//! The large content of a source: looked at, believed or hashed, and brought to where we keep it.
+//!
+//! A small blob is read, hashed and goes into the catalog. A large one gets one more name, or a clone, or a copy; then it is
+//! hashed if nothing is to be believed. Without a registry to bring it to, it is only looked at.
+//! Fails: what is wrong with the source is a `Found`; a full or failing disk of ours is an `Error`.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use catalog::{AdoptedBlob, Place};
+use oci::{Algorithm, Digest};
+use sha2::{Sha256, Sha512};
+use store::{Brought, InFlight, Trust};
+
+use super::Verify;
+use super::report::Found;
+use crate::push::digest_of;
+use crate::{Error, Registry};
+
+/// The step in which a file is hashed.
+const STEP: usize = 1024 * 1024;
+
+/// A blob that is to be brought.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) digest: Digest,
+    /// Where its content lies.
+    pub(super) data: PathBuf,
+    /// Whether the content is named after another digest.
+    pub(super) is_alias: bool,
+    /// The size that a manifest gives.
+    pub(super) size: Option<u64>,
+    pub(super) verify: Verify,
+}
+
+/// A blob that was brought, or could be.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) size: u64,
+    /// What to tell the catalog; none without a registry.
+    pub(super) row: Option<(AdoptedBlob, Option<InFlight>)>,
+    /// How it came; none without a registry.
+    pub(super) how: Option<Brought>,
+}
+
+/// Looks at a blob, and brings it to `registry` if there is one.
+pub(super) async fn bring(
+    registry: Option<&Registry>,
+    wanted: Wanted,
+) -> Result<Result<Arrival, Found>, Error> {
+    let size = match look(&wanted).await? {
+        Ok(size) => size,
+        Err(found) => return Ok(Err(found)),
+    };
+    let everything = wanted.verify == Verify::Full || wanted.is_alias;
+    let Some(registry) = registry else {
+        if everything && let Err(found) = blocking(move || check(&wanted)).await? {
+            return Ok(Err(found));
+        }
+        return Ok(Ok(Arrival {
+            size,
+            row: None,
+            how: None,
+        }));
+    };
+    if size <= registry.rules().inline_bytes_max {
+        return bring_small(wanted, size).await;
+    }
+    let trust = if everything { Trust::Nothing } else { Trust::Name };
+    let taken = registry
+        .inner
+        .store
+        .take_in(&wanted.data, wanted.digest.clone(), trust)
+        .await;
+    let (published, how) = match taken {
+        Ok(taken) => taken,
+        Err(store::Error::DigestMismatch { expected, .. }) => {
+            return Ok(Err(Found::WrongHash {
+                digest: expected.to_string(),
+            }));
+        }
+        // The source's file cannot be read, or a name of ours that shares it.
+        Err(store::Error::Io {
+            doing: "open" | "read",
+            source,
+            ..
+        }) => return Ok(Err(Found::unreadable(&source))),
+        Err(error) => return Err(error.into()),
+    };
+    let row = AdoptedBlob {
+        digest: wanted.digest,
+        size: published.size,
+        place: Some(Place::File(published.location.to_string())),
+        verified: everything,
+    };
+    Ok(Ok(Arrival {
+        size: published.size,
+        row: Some((row, Some(published.guard))),
+        how: Some(how),
+    }))
+}
+
+async fn bring_small(wanted: Wanted, size: u64) -> Result<Result<Arrival, Found>, Error> {
+    blocking(move || {
+        let bytes = match fs::read(&wanted.data) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(Found::unreadable(&error)),
+        };
+        if digest_of(wanted.digest.algorithm(), &bytes) != wanted.digest {
+            return Err(Found::WrongHash {
+                digest: wanted.digest.to_string(),
+            });
+        }
+        let row = AdoptedBlob {
+            digest: wanted.digest,
+            size,
+            place: Some(Place::Inline(bytes)),
+            verified: true,
+        };
+        Ok(Arrival {
+            size,
+            row: Some((row, None)),
+            how: Some(Brought::Copied),
+        })
+    })
+    .await
+}
+
+/// What can be known without reading the content: its size.
+async fn look(wanted: &Wanted) -> Result<Result<u64, Found>, Error> {
+    let wanted = wanted.clone();
+    blocking(move || {
+        let digest = || wanted.digest.to_string();
+        let size = match fs::metadata(&wanted.data) {
+            Ok(data) if data.is_file() => data.len(),
+            Ok(_) => return Err(Found::Foreign),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Found::missing(&wanted.digest));
+            }
+            Err(error) => return Err(Found::unreadable(&error)),
+        };
+        if size == 0 && digest_of(wanted.digest.algorithm(), &[]) != wanted.digest {
+            return Err(Found::EmptyData { digest: digest() });
+        }
+        match wanted.size {
+            Some(expected) if expected != size && wanted.verify != Verify::Deferred => {
+                Err(Found::WrongSize {
+                    digest: digest(),
+                    expected,
+                    actual: size,
+                })
+            }
+            _ => Ok(size),
+        }
+    })
+    .await
+}
+
+/// Hashes the content.
+fn check(wanted: &Wanted) -> Result<(), Found> {
+    let same = match wanted.digest.algorithm() {
+        Algorithm::Sha256 => hash::<Sha256>(&wanted.data),
+        Algorithm::Sha512 => hash::<Sha512>(&wanted.data),
+    }
+    .map_err(|error| Found::unreadable(&error))?;
+    if same == wanted.digest.raw() {
+        Ok(())
+    } else {
+        Err(Found::WrongHash {
+            digest: wanted.digest.to_string(),
+        })
+    }
+}
+
+fn hash<H: sha2::Digest>(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = H::new();
+    let mut buffer = vec![0; STEP];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().to_vec()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Runs `work` where blocking is allowed.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|failed| Error::Interrupted(failed.to_string()))
+}

@@ -1,0 +1,72 @@
+//! What a fresh connection speaks, found out before the first request.
+//!
+//! Fails: a TLS handshake that ends early; that is the client's affair.
+
+use std::io;
+
+use tls::{Accepted, Acceptor};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::beside::{Aside, Beside};
+
+/// A connection as the operating system hands it out.
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What connections of one listener speak.
+#[derive(Clone)]
+pub(crate) enum Speech {
+    /// HTTP as it is.
+    Clear,
+    /// TLS, or plain HTTP by mistake.
+    Tls(Acceptor, Beside),
+    /// Plain HTTP beside TLS.
+    Beside(Beside),
+}
+
+/// Bytes to and from a client.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+/// A connection that is ready for requests.
+pub(crate) struct Opened {
+    pub(crate) stream: Box<dyn Stream>,
+    /// Answers before everybody else.
+    pub(crate) beside: Option<Aside>,
+    /// Whether HTTP/2 may be spoken, where that does not depend on the settings of the moment.
+    pub(crate) h2: Option<bool>,
+}
+
+impl Speech {
+    /// Finds out; `None` for who wanted nothing but a look at the certificate.
+    pub(crate) async fn open(self, socket: Socket) -> io::Result<Option<Opened>> {
+        let clear = |stream: Box<dyn Stream>| Opened {
+            stream,
+            beside: None,
+            h2: None,
+        };
+        let aside = |stream: TcpStream, beside: Beside| Opened {
+            stream: Box::new(stream),
+            beside: Some(Aside::Instead(beside)),
+            h2: None,
+        };
+        Ok(Some(match (self, socket) {
+            (_, Socket::Unix(stream)) => clear(Box::new(stream)),
+            (Self::Clear, Socket::Tcp(stream)) => clear(Box::new(stream)),
+            (Self::Beside(beside), Socket::Tcp(stream)) => aside(stream, beside),
+            (Self::Tls(acceptor, beside), Socket::Tcp(stream)) => match acceptor.accept(stream).await? {
+                Accepted::Plain(stream) => aside(stream, beside),
+                Accepted::Asked => return Ok(None),
+                Accepted::Tls(stream) => Opened {
+                    stream,
+                    beside: Some(Aside::Also(beside)),
+                    // What may be spoken was agreed in the handshake.
+                    h2: Some(true),
+                },
+            },
+        }))
+    }
+}

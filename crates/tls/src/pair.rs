@@ -1,0 +1,109 @@
+//! A certificate chain with its key, ready for handshakes, and what it says about itself.
+//!
+//! Fails: text that is no certificate or key, a key of another certificate.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::Error;
+
+/// A chain and its key.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub(crate) key: Arc<CertifiedKey>,
+    /// What the first certificate says.
+    pub facts: Facts,
+}
+
+/// What a certificate says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Host names and addresses.
+    pub names: Vec<String>,
+    /// Who signed it.
+    pub issuer: String,
+    /// Valid from, in seconds since 1970.
+    pub not_before: i64,
+    /// Valid until, in seconds since 1970.
+    pub not_after: i64,
+    /// SHA-256 of the certificate: `7F:3A:…`.
+    pub fingerprint: String,
+}
+
+impl Pair {
+    /// Out of PEM text; the paths are for the errors only.
+    pub fn parse(chain: &[u8], key: &[u8], chain_path: &Path, key_path: &Path) -> Result<Self, Error> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|_| Error::NoCertificate(chain_path.into()))?;
+        let first = chain
+            .first()
+            .ok_or_else(|| Error::NoCertificate(chain_path.into()))?;
+        let facts = Facts::read(first).ok_or_else(|| Error::NoCertificate(chain_path.into()))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::NoKey(key_path.into()))?;
+        let signer = any_supported_type(&key).map_err(|error| Error::Unusable {
+            what: key_path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        let certified = CertifiedKey::new(chain, signer);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
+            Err(_) => {
+                return Err(Error::Mismatch {
+                    certificate: chain_path.into(),
+                    key: key_path.into(),
+                });
+            }
+        }
+        Ok(Self {
+            key: Arc::new(certified),
+            facts,
+        })
+    }
+}
+
+impl Facts {
+    pub(crate) fn read(der: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        let names = parsed.subject_alternative_name().ok().flatten();
+        let names = names.map(|extension| extension.value.general_names.iter().filter_map(name).collect());
+        Some(Self {
+            names: names.unwrap_or_default(),
+            issuer: parsed.issuer().to_string(),
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: parsed.validity().not_after.timestamp(),
+            fingerprint: fingerprint(der),
+        })
+    }
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(host) => Some((*host).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|ip| ip.to_string()),
+        _ => None,
+    }
+}
+
+pub(crate) fn address(bytes: &[u8]) -> Option<std::net::IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).ok().map(Into::into);
+    v4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(Into::into))
+}
+
+/// SHA-256 of a certificate, as people compare it: `7F:3A:…`.
+#[must_use]
+pub fn fingerprint(der: &[u8]) -> String {
+    let bytes: Vec<_> = Sha256::digest(der)
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    bytes.join(":")
+}
