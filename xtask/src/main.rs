@@ -75,7 +75,7 @@ impl Step {
             Self::Release => "the release program, static, and its image",
             Self::Conformance => "OCI conformance, twice",
             Self::Journeys => {
-                "journeys with docker, containerd, podman, skopeo and buildah, and on a full disk"
+                "journeys with docker, containerd, podman, skopeo, buildah, compose and nginx, and on a full disk"
             }
             Self::Kill => "kill test: SIGKILL under load",
             Self::PowerCut => "power-cut test: the disk as it was in one moment",
