@@ -4,8 +4,6 @@
 //! lines that start with `$ `, in the page's order, in one folder. A console block that cannot be run says why:
 //! `<!-- not run: REASON -->`. No other console block may stand in a page.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
-
 use std::fs;
 use std::path::PathBuf;
 
