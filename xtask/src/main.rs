@@ -72,7 +72,7 @@ impl Step {
             Self::Licences => "licences, bans and sources of dependencies",
             Self::Unit => "unit and integration tests, catalog on SQLite and PostgreSQL",
             Self::Docs => "documentation builds without a warning",
-            Self::Release => "the release program, static, and its image",
+            Self::Release => "the release program, static, its image and its package",
             Self::Conformance => "OCI conformance, twice",
             Self::Journeys => {
                 "journeys with docker, containerd, podman, skopeo, buildah, compose and nginx, and on a full disk"
