@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::House;
 use crate::image;
 use crate::outcome::{Outcome, check};
+use crate::package;
 use crate::release::{self, Effort};
 
 /// `cargo` at the root of the workspace.
@@ -42,13 +43,15 @@ pub(crate) fn docs(house: &House) -> Outcome {
     check(cargo(house).args(doc).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// The program under test, and the image of it.
+/// The program under test, and the image and the package of it.
 pub(crate) fn release(house: &House) -> Outcome {
     if !house.is_given_a_program() {
         release::build(house, Effort::Tested)?;
     }
     println!("under test: {}", house.landfall().display());
-    image::assemble(house, &house.landfall())
+    let mut tally = image::assemble(house, &house.landfall())?;
+    tally += package::debian(house, &house.landfall())?;
+    Ok(tally)
 }
 
 /// Licences, bans and sources need nothing but the lock file. Advisories need their database, which comes from the network:

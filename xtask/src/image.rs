@@ -54,7 +54,7 @@ pub(crate) fn assemble(house: &House, program: &Path) -> Outcome {
         "org.opencontainers.image.created": created,
     });
     let config = config(&layer, &labels, &created).to_string().into_bytes();
-    let archive = archive(layer, config, &labels, version)?.into_bytes(epoch)?;
+    let archive = archive(layer, config, &labels, version).into_bytes(epoch)?;
     if archive.len() > IMAGE_BYTES_MAX {
         return Err(Failure::new(format!(
             "the image has {} bytes, more than the {IMAGE_BYTES_MAX} that it may have",
@@ -141,7 +141,7 @@ fn config(layer: &[u8], labels: &Value, created: &str) -> Value {
 }
 
 /// The layout, with `manifest.json` beside it for engines that read only that.
-fn archive(layer: Vec<u8>, config: Vec<u8>, labels: &Value, version: &str) -> Result<Archive, Failure> {
+fn archive(layer: Vec<u8>, config: Vec<u8>, labels: &Value, version: &str) -> Archive {
     let descriptor = |media_type: &str, bytes: &[u8]| {
         json!({"mediaType": format!("application/vnd.oci.image.{media_type}"),
             "digest": digest(bytes), "size": bytes.len()})
@@ -177,7 +177,7 @@ fn archive(layer: Vec<u8>, config: Vec<u8>, labels: &Value, version: &str) -> Re
     for bytes in [layer, config, manifest] {
         archive.file(&blob(&bytes), 0o644, bytes);
     }
-    Ok(archive)
+    archive
 }
 
 /// An interpreter in the program headers means that it needs a dynamic linker, which the image does not have.
@@ -241,9 +241,10 @@ fn architecture() -> &'static str {
 }
 
 fn digest(bytes: &[u8]) -> String {
+    let start = "sha256:".to_owned();
     let hash = Sha256::digest(bytes);
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    hash.iter()
+        .fold(start, |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

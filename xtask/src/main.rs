@@ -72,10 +72,10 @@ impl Step {
             Self::Licences => "licences, bans and sources of dependencies",
             Self::Unit => "unit and integration tests, catalog on SQLite and PostgreSQL",
             Self::Docs => "documentation builds without a warning",
-            Self::Release => "the release program, static, and its image",
+            Self::Release => "the release program, static, its image and its package",
             Self::Conformance => "OCI conformance, twice",
             Self::Journeys => {
-                "journeys with docker, containerd, podman, skopeo and buildah, and on a full disk"
+                "journeys with docker, containerd, podman, skopeo, buildah, compose and nginx, and on a full disk"
             }
             Self::Kill => "kill test: SIGKILL under load",
             Self::PowerCut => "power-cut test: the disk as it was in one moment",

@@ -35,6 +35,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("dpkg-deb", &["dpkg"]),
     ("podman", &["podman"]),
     ("skopeo", &["skopeo"]),
+    ("docker-registry", &["docker-registry"]),
     ("buildah", &["buildah"]),
     ("htpasswd", &["apache2-utils"]),
     ("initdb", &["postgresql"]),

@@ -23,7 +23,18 @@ pub(crate) fn unit(house: &House) -> Outcome {
 pub(crate) fn journeys(house: &House) -> Outcome {
     e2e(
         house,
-        &["docker", "containerd", "podman", "skopeo", "buildah", "disk_full"],
+        &[
+            "docker",
+            "containerd",
+            "podman",
+            "skopeo",
+            "buildah",
+            "disk_full",
+            "compose",
+            "nginx",
+            "documents",
+            "adopt",
+        ],
     )
 }
 

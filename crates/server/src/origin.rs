@@ -185,8 +185,8 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(socket).or_else(bracketed)
 }
 
-/// Docker sends a layer in one PATCH of unknown length. If a proxy names the length, it had the whole of it; and one
-/// that speaks HTTP/1.0, as nginx does unless told otherwise, has no other way.
+/// A proxy that speaks HTTP/1.0, as nginx does unless told otherwise, cannot pass on a layer whose length it does not know yet.
+/// A length alone says nothing: behind HTTP/2 a small layer may be there before its head has gone on.
 fn is_held_back(request: &Parts) -> bool {
     let has = |name: &str| request.headers.contains_key(name);
     let proxied = [
@@ -198,17 +198,11 @@ fn is_held_back(request: &Parts) -> bool {
     ]
     .into_iter()
     .any(has);
-    let by_docker = || {
-        let agent = request.headers.get(header::USER_AGENT);
-        agent.is_some_and(|agent| agent.as_bytes().starts_with(b"docker/"))
-    };
     let uploads = matches!(
         request.method,
         http::Method::PATCH | http::Method::PUT | http::Method::POST
     );
-    let old = uploads && request.version == http::Version::HTTP_10;
-    let whole = || request.method == http::Method::PATCH && has("content-length") && by_docker();
-    proxied && (old || whole())
+    proxied && uploads && request.version == http::Version::HTTP_10
 }
 
 fn own_host(request: &Parts) -> Option<String> {
@@ -319,17 +313,10 @@ mod tests {
             is_held_back(&parts)
         };
         let (old, new) = (http::Version::HTTP_10, http::Version::HTTP_11);
-        let docker = ("user-agent", "docker/28.2.2 go/go1.24");
         let through = ("x-forwarded-proto", "https");
         assert!(patch(old, &[through]));
-        assert!(patch(new, &[through, docker, ("content-length", "9000")]));
-        assert!(!patch(new, &[through, docker, ("transfer-encoding", "chunked")]));
-        assert!(!patch(new, &[docker, ("content-length", "9000")]));
-        // Other clients know the length of what they send.
-        assert!(!patch(
-            new,
-            &[through, ("user-agent", "skopeo/1.9"), ("content-length", "9")]
-        ));
+        assert!(!patch(old, &[]));
+        assert!(!patch(new, &[through, ("content-length", "9000")]));
     }
 
     #[test]

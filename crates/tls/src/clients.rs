@@ -61,10 +61,12 @@ pub(crate) fn verifier(
         _ => builder,
     };
     let verifier = builder.build();
-    Ok(verifier.map_err(|error| Error::Unusable {
-        what: "the certificate authorities of clients".into(),
-        reason: error.to_string(),
-    })?)
+    verifier
+        .map(|verifier| verifier as _)
+        .map_err(|error| Error::Unusable {
+            what: "the certificate authorities of clients".into(),
+            reason: error.to_string(),
+        })
 }
 
 /// Takes any certificate, as long as the client has its key.

@@ -85,7 +85,15 @@ fn k3s(addresses: &[String], file: &str, ca: &str) -> String {
     text += "# add this to /etc/rancher/k3s/registries.yaml (RKE2: /etc/rancher/rke2/registries.yaml), then restart k3s\n";
     text += "# configs:\n";
     for address in addresses {
-        text += &format!("#   \"{address}\":\n#     tls:\n#       ca_file: {path}\n");
+        for part in [
+            "#   \"",
+            address,
+            "\":\n#     tls:\n#       ca_file: ",
+            &path,
+            "\n",
+        ] {
+            text += part;
+        }
     }
     text
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::client::digest;
@@ -19,13 +20,17 @@ const ADOPTION_SECONDS_MAX: u64 = 120;
 /// Runs the program under test with these arguments, and no setting of this machine's.
 pub(crate) fn landfall_says(arguments: &[&str]) -> Ran {
     let mut command = program(&landfall::program().display().to_string());
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_") || name.starts_with("LANDFALL_"))
-    {
+    run(without_settings(command.args(arguments)))
+}
+
+/// Takes every setting out of a program's environment.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
+    let settings = |name: &String| name.starts_with("REGISTRY_") || name.starts_with("LANDFALL_");
+    for name in std::env::vars().map(|(name, _)| name).filter(settings) {
         command.env_remove(name);
     }
     let defaults = concat!(env!("CARGO_MANIFEST_DIR"), "/defaults.yaml");
-    run(command.args(arguments).env("LANDFALL_CONFIG", defaults))
+    command.env("LANDFALL_CONFIG", defaults)
 }
 
 /// A JSON answer.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
 mod damage;
+mod documents;
 mod folder;
 mod interrupted;
 mod running;

@@ -210,7 +210,7 @@ fn shares_a_file(theirs: &Path, ours: &Path) -> bool {
             .into_keys()
             .map(|path| fs::metadata(path).unwrap());
         files
-            .filter(|file| file.is_file())
+            .filter(fs::Metadata::is_file)
             .map(|file| file.ino())
             .collect()
     };

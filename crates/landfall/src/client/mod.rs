@@ -79,6 +79,18 @@ impl Server {
         }
     }
 
+    /// Where `serve NAME` listens: a name on its command line is not known to a command beside it.
+    pub(crate) fn with_a_name() -> Self {
+        Self {
+            place: Place::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 443,
+                secure: Some("localhost".to_owned()),
+            },
+            path: String::new(),
+        }
+    }
+
     /// `/readyz` and the like are served beside the prefix, not under it.
     pub(crate) fn without_path(self) -> Self {
         Self {

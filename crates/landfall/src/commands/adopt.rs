@@ -14,6 +14,7 @@ use oci::RepositoryName;
 use registry::Registry;
 use registry::adopt::{Damage, Progress, Report, Verify, Watcher};
 use serde::Serialize;
+use server::Health;
 use tokio_util::sync::CancellationToken;
 
 use super::offline::{self, Offline, failure};
@@ -163,12 +164,26 @@ fn password() -> Result<String, Failure> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Adopts the tree that lies in a server's own root directory. Everything goes to the log.
-pub(crate) async fn in_place(
+/// While a server is starting: adopts the tree that lies in its own root directory, and lets requests in. Ends only where
+/// that fails.
+pub(crate) async fn before_requests(
     registry: &Registry,
+    health: &Health,
     root: &Path,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Failure {
+    if health.is_starting() {
+        match in_place(registry, root, stop).await {
+            Err(_) if stop.is_cancelled() => {} // the next start goes on
+            Err(failure) => return failure,
+            Ok(()) => health.set_starting(false),
+        }
+    }
+    std::future::pending().await
+}
+
+/// Everything goes to the log.
+async fn in_place(registry: &Registry, root: &Path, stop: &CancellationToken) -> Result<(), Failure> {
     tracing::info!(
         folder = %root.display(),
         "an older registry's data lie here: taking them over before the first request; they stay as they are, for the older registry to go back to (do not run both at once)"

@@ -48,7 +48,12 @@ pub(crate) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
         let settings = super::config::settings(&arguments.configured.serve())?.settings;
         Server::of(&settings).without_path()
     };
-    let answer = server.ask("GET", "/readyz", &[], b"", LIMIT);
+    let mut answer = server.ask("GET", "/readyz", &[], b"", LIMIT);
+    if answer.is_err() && arguments.url.is_none() {
+        answer = Server::with_a_name()
+            .ask("GET", "/readyz", &[], b"", LIMIT)
+            .or(answer);
+    }
     let (status, failure) = match &answer {
         Ok(answer) if answer.status == 200 => (Some(200), None),
         Ok(answer) => (

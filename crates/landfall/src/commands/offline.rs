@@ -73,8 +73,7 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
             code,
             "the disk is full\n  fix   free some space, then run the same command again: it goes on from here",
         ),
-        registry::Error::RepositoryUnknown(_) => Failure::missing(code, text),
-        registry::Error::Adopt(_) => Failure::missing(code, text),
+        registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
         registry::Error::Remote(RemoteError::Login { .. }) => Failure::denied(code, text),
         registry::Error::Remote(RemoteError::Unreachable { .. }) => Failure::temporary(
             code,

@@ -133,20 +133,8 @@ async fn serve(
     tokio::spawn(reload.run(hangups, stop.clone()));
     tracing::info!("listening on {address}");
     systemd::notify(State::Ready);
-    let adopting = async {
-        if adopts {
-            match super::adopt::in_place(&registry, place.root(), &stop).await {
-                Err(_) if stop.is_cancelled() => {} // the next start goes on
-                outcome => {
-                    outcome?;
-                    health.set_starting(false);
-                }
-            }
-        }
-        std::future::pending::<Result<(), Failure>>().await
-    };
     tokio::select! {
-        failed = adopting => return failed,
+        failure = super::adopt::before_requests(&registry, &health, place.root(), &stop) => return Err(failure),
         () = server::serve(live, listener, stop.clone()) => {}
         () = registry.broken() => {
             tracing::error!("the catalog could not be flushed to disk: ending, so that nothing is acknowledged that is not durable");

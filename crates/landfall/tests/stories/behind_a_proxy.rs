@@ -207,34 +207,3 @@ fn under_a_prefix_everything_works_and_links_stay_under_it() {
     assert!(next.starts_with("/reg/v2/pre/app/tags/list?"), "{page}");
     assert_eq!(landfall.get(&next).send().expect(200).words("tags"), ["two"]);
 }
-
-#[test]
-fn a_proxy_that_holds_layers_back_is_explained_once() {
-    let landfall = Landfall::start();
-    let begin = || {
-        landfall
-            .post("/v2/held/app/blobs/uploads/")
-            .header("X-Forwarded-Proto", "https")
-            .send()
-            .expect(202)
-    };
-    for _ in 0..2 {
-        landfall
-            .patch(&begin().location())
-            .header("X-Forwarded-Proto", "https")
-            .header("User-Agent", "docker/28.2.2 go/go1.24")
-            .body(noise("held", 500))
-            .send()
-            .expect(202);
-    }
-    landfall
-        .log()
-        .expect_line(&["holds layers back", "client_max_body_size 0"]);
-    let told = landfall
-        .log()
-        .lines()
-        .iter()
-        .filter(|line| line.contains("holds layers back"))
-        .count();
-    assert_eq!(told, 1, "said once, not for each request:\n{}", landfall.log());
-}

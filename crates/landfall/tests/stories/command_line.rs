@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "config check",
     "config explain",
@@ -19,6 +19,9 @@ const COMMANDS: [&str; 17] = [
     "user passwd",
     "user list",
     "user rm",
+    "tls status",
+    "tls renew",
+    "tls trust",
     "adopt",
     "export",
     "doctor",

@@ -14,6 +14,7 @@ mod document;
 mod remote;
 mod report;
 mod run;
+mod source;
 mod steps;
 mod tree;
 
@@ -24,8 +25,8 @@ use oci::RepositoryName;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Registry};
-pub use remote::{Fetched, Remote, RemoteError};
 pub use report::{Damage, Found, Progress, Report};
+pub use source::{Fetched, Remote, RemoteError};
 use tree::Tree;
 
 /// How the source is known where it lies in our own root directory, wherever that is mounted.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Watcher;
 use super::document::{self, Document};
 use super::report::{DAMAGES_MAX, Damage, Found, Progress, Report};
+use super::source::{Remote, RemoteError};
 use super::steps::KEEP_MS;
 use crate::push::digest_of;
 use crate::{Body, BodyCut, Chunk, Error, Registry};
@@ -30,74 +31,6 @@ const AT_ONCE: usize = 4;
 const TRIES: usize = 5;
 /// How long a registry that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Another registry.
-pub trait Remote: Send + Sync + 'static {
-    /// The bytes of a blob, as they come.
-    type Blob: Body;
-    /// Where it is, without secrets: the import is known by it.
-    fn address(&self) -> String;
-    /// The names of its repositories.
-    fn repositories(&self) -> impl Future<Output = Result<Vec<String>, RemoteError>> + Send;
-    /// The tags of a repository.
-    fn tags(&self, name: &RepositoryName) -> impl Future<Output = Result<Vec<String>, RemoteError>> + Send;
-    /// A manifest by tag or digest; none if it has none.
-    fn manifest(
-        &self,
-        name: &RepositoryName,
-        reference: &str,
-    ) -> impl Future<Output = Result<Option<Fetched>, RemoteError>> + Send;
-    /// What refers to a manifest; nothing where it cannot tell.
-    fn referrers(
-        &self,
-        name: &RepositoryName,
-        digest: &Digest,
-    ) -> impl Future<Output = Result<Vec<Digest>, RemoteError>> + Send;
-    /// A blob from this byte on; none if it has none.
-    fn blob(
-        &self,
-        name: &RepositoryName,
-        digest: &Digest,
-        from: u64,
-    ) -> impl Future<Output = Result<Option<Self::Blob>, RemoteError>> + Send;
-}
-
-/// A manifest as it came.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// Its bytes.
-    pub body: Bytes,
-    /// The digest that the registry says it has.
-    pub digest: Option<Digest>,
-}
-
-/// Why another registry could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteError {
-    /// It does not answer, or stopped half-way.
-    #[error("{address} does not answer")]
-    Unreachable {
-        /// What was asked for.
-        address: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// It wants a login, or another one.
-    #[error("{address} refuses this login: give one that may pull with --username and --password-stdin")]
-    Login {
-        /// What was asked for.
-        address: String,
-    },
-    /// It answers what no registry should.
-    #[error("{address} answers {answer}, which is not what a registry answers there")]
-    Unexpected {
-        /// What was asked for.
-        address: String,
-        /// What came.
-        answer: String,
-    },
-}
 
 struct Visit<'a, R> {
     registry: &'a Registry,

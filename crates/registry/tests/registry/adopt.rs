@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use oci::Digest;
 use registry::Error;
 use registry::adopt::{Damage, Found, Progress, Report, Verify, Watcher, survey};
+use sha2::{Digest as _, Sha512};
 use store::testing::{Failure, Op};
 use tokio_util::sync::CancellationToken;
 
@@ -142,4 +144,30 @@ async fn a_blob_whose_bytes_are_wrong_is_not_taken_in_and_its_file_stays() {
         .adopt(old.path(), Verify::Full, &mut Silence, &stop)
         .await;
     assert!(matches!(stopped, Err(Error::Closing)), "{stopped:?}");
+}
+
+/// A push under SHA-512 is kept under SHA-256 by the older registry, with a link that says so.
+#[tokio::test]
+async fn content_that_is_known_by_another_hash_is_hashed_and_served_by_it() {
+    let (house, old) = (House::new(), tempfile::tempdir().unwrap());
+    plant(old.path(), &["a"]);
+    let layer = noise(0, 40_000);
+    let long = Digest::Sha512(Box::new(Sha512::digest(&layer).into()));
+    let wrong = Digest::Sha512(Box::new(Sha512::digest(b"other").into()));
+    let layers = old
+        .path()
+        .join("docker/registry/v2/repositories/a/_layers/sha512");
+    for digest in [&long, &wrong] {
+        let target = digest_of(&layer).to_string();
+        write(&layers.join(digest.hex()).join("link"), target.as_bytes());
+    }
+    let report = adopt(&house, old.path()).await.unwrap();
+    assert_eq!(report.damage_count, 1, "{report:?}");
+    assert!(
+        matches!(report.damages[0].found, Found::WrongHash { .. }),
+        "{report:?}"
+    );
+    let registry = house.open().await;
+    assert_eq!(read(&registry, "a", &long).await.unwrap(), layer);
+    assert!(read(&registry, "a", &wrong).await.is_err());
 }

@@ -160,11 +160,16 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
             let held = local::data(&loaded.settings.storage, &mut checks);
             checks.extend(local::logins(&loaded.settings));
             checks.extend(certificate::look(&loaded.settings));
-            let server = arguments
+            let mut server = arguments
                 .url
                 .clone()
                 .unwrap_or_else(|| Server::of(&loaded.settings));
-            let seen = outside::view(&server);
+            let mut seen = outside::view(&server);
+            if let (Err(_), None, Ok(named)) = (&seen, &arguments.url, outside::view(&Server::with_a_name()))
+            {
+                server = Server::with_a_name();
+                seen = Ok(named);
+            }
             checks.push(outside::address(&loaded.settings.http.listen, held, seen.is_ok()));
             match seen {
                 Ok(seen) => {
