@@ -106,6 +106,7 @@ impl Acme {
             if wanted || now() >= due {
                 match self.obtain(&certificates).await {
                     Ok(pair) => {
+                        certificates.replace(pair.clone());
                         tracing::info!(
                             names = pair.facts.names.join(" "),
                             issuer = pair.facts.issuer,
@@ -113,7 +114,6 @@ impl Acme {
                             "a certificate was issued and is in use"
                         );
                         due = self.due(&pair).await;
-                        certificates.replace(pair);
                         pause = RETRY_FIRST;
                     }
                     Err(error) => {

@@ -2,7 +2,6 @@
 //!
 //! Source: RFC 8555 section 7.4; the certificate of TLS-ALPN-01 is RFC 8737 section 3.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,9 @@ use instant_acme::{
     RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::sign::CertifiedKey;
 
 use super::dns::Record;
 use super::{Acme, Challenge};
@@ -133,13 +135,18 @@ fn kind(challenge: Challenge) -> ChallengeType {
     }
 }
 
-fn proof_certificate(name: &str, digest: &[u8]) -> Result<Arc<rustls::sign::CertifiedKey>, Error> {
+fn proof_certificate(name: &str, digest: &[u8]) -> Result<Arc<CertifiedKey>, Error> {
     let mut params = CertificateParams::new([name.to_owned()])?;
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let key = KeyPair::generate()?;
-    let (chain, key) = (params.self_signed(&key)?.pem(), key.serialize_pem());
-    let nowhere = Path::new("the answer to a challenge");
-    Ok(Pair::parse(chain.as_bytes(), key.as_bytes(), nowhere, nowhere)?.key)
+    let chain = vec![params.self_signed(&key)?.der().clone()];
+    let der = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let signer = any_supported_type(&der.into()).map_err(|error| Error::Unusable {
+        what: "the answer to a challenge".into(),
+        reason: error.to_string(),
+    })?;
+    // Not compared with the key: its critical extension is one that ordinary readers of certificates refuse.
+    Ok(Arc::new(CertifiedKey::new(chain, signer)))
 }
 
 /// What the authority says about the name that it could not prove.
