@@ -24,6 +24,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
     e2e(
         house,
         &[
+            "acme",
             "docker",
             "containerd",
             "podman",

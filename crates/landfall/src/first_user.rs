@@ -41,7 +41,7 @@ pub(crate) fn make(settings: &Settings, name: &str) -> Result<Option<PathBuf>, F
     }
     let text = password().map_err(|error| Failure::failed("LF-AUTH-030", error))?;
     let password =
-        NewPassword::parse(&text, &user, false).map_err(|error| Failure::failed(error.code(), &error))?;
+        NewPassword::parse(&text, &user, false).map_err(|error| Failure::failed(error.code(), error))?;
     let hash = password
         .hash(NewPassword::COST_DEFAULT)
         .map_err(|error| Failure::failed("LF-AUTH-030", with_causes(&error)))?;
