@@ -146,7 +146,11 @@ impl Scene {
         self.spawn("pebble", &mut pebble);
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.ports.acme)).is_err() {
-            assert!(Instant::now() < deadline, "pebble does not listen:\n{}", self.log("pebble"));
+            assert!(
+                Instant::now() < deadline,
+                "pebble does not listen:\n{}",
+                self.log("pebble")
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -38,13 +38,13 @@ fn changed(text: &str, change: impl FnOnce(&mut Draft)) -> String {
 fn the_other_lines_and_comments_stay_byte_for_byte() {
     let rest = "# the team\r\nann:$apr1$x$y \n\n  bob:old  \nno colon\n";
     let text = changed(&format!("{rest}busy:old\ncarl:x"), |draft| {
-        draft.set(&user("busy"), HASH)
+        draft.set(&user("busy"), HASH);
     });
     assert_eq!(text, format!("{rest}busy:{HASH}\ncarl:x"));
     let text = changed(&format!("{rest}carl:x"), |draft| draft.set(&user("busy"), HASH));
     assert_eq!(text, format!("{rest}carl:x\r\nbusy:{HASH}\r\n"));
     let text = changed("#busy:x\nbusybody:x\nbusy:x\n", |draft| {
-        assert!(draft.remove(&user("busy")))
+        assert!(draft.remove(&user("busy")));
     });
     assert_eq!(text, "#busy:x\nbusybody:x\n");
 }
@@ -52,11 +52,11 @@ fn the_other_lines_and_comments_stay_byte_for_byte() {
 #[test]
 fn no_old_password_outlives_a_new_one() {
     let text = changed("busy:a\nann:b\nbusy:c\r\n", |draft| {
-        draft.set(&user("busy"), HASH)
+        draft.set(&user("busy"), HASH);
     });
     assert_eq!(text, format!("ann:b\nbusy:{HASH}\r\n"));
     let text = changed("busy:a\nann:b\nbusy:c\n", |draft| {
-        assert!(draft.remove(&user("busy")))
+        assert!(draft.remove(&user("busy")));
     });
     assert_eq!(text, "ann:b\n");
 }

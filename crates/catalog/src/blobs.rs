@@ -291,6 +291,16 @@ pub fn mark_blob(
     Ok(marked > 0)
 }
 
+/// Where the bytes of a digest lie and how many they are, whichever repository serves them; none if there is no such
+/// blob or it has no file.
+pub fn stored_file(tx: &mut Tx<'_>, digest: &Digest) -> Result<Option<(String, u64)>, Error> {
+    tx.first(
+        "SELECT location, size FROM blobs WHERE digest = ?1 AND location IS NOT NULL AND health < 2",
+        values![digest],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// Whether any row names a location, be it to serve it or to remove it.
 pub fn known_location(tx: &mut Tx<'_>, location: &str) -> Result<bool, Error> {
     tx.exists(

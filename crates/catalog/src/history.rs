@@ -21,6 +21,16 @@ pub(crate) enum OpKind {
     Trash = 2,
     /// A blob taken out of a repository.
     Unlink = 3,
+    /// Another operation taken back.
+    Restore = 4,
+}
+
+impl OpKind {
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        [Self::Tag, Self::Untag, Self::Trash, Self::Unlink, Self::Restore]
+            .into_iter()
+            .find(|&kind| kind as i64 == number)
+    }
 }
 
 /// What befell a tag. The numbers are kept in the database.
@@ -32,6 +42,8 @@ pub enum EventKind {
     Deleted = 1,
     /// Its manifest went to the trash.
     Trashed = 2,
+    /// It is as it was before an operation that was taken back.
+    Restored = 3,
 }
 
 /// What a change is about. The numbers are kept in the database.
@@ -83,6 +95,7 @@ pub fn tag_history(
                 0 => EventKind::Set,
                 1 => EventKind::Deleted,
                 2 => EventKind::Trashed,
+                3 => EventKind::Restored,
                 other => return Err(Error::Impossible(format!("a tag event of kind {other}"))),
             };
             Ok(TagEvent {

@@ -7,6 +7,7 @@
 //! Words: a *link* lets a repository serve a blob; an *edge* is what a manifest names; edge, link, blob row and durable
 //! bytes each imply the next (I4), and foreign keys hold that.
 
+mod audit;
 mod blobs;
 mod catalog;
 mod contents;
@@ -19,6 +20,7 @@ mod manifests;
 mod put;
 mod referrers;
 mod repos;
+mod restore;
 mod schema;
 mod sql;
 mod tags;
@@ -28,9 +30,10 @@ mod uploads;
 mod usage;
 mod users;
 
+pub use audit::audit;
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
-    mark_blob, publish_blob, touch_blob, unlink_blob,
+    mark_blob, publish_blob, stored_file, touch_blob, unlink_blob,
 };
 pub use catalog::{Catalog, Plan};
 pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
@@ -46,9 +49,10 @@ pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
 pub use referrers::{Referrer, ReferrersPage, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
+pub use restore::{Restored, restore};
 pub use sql::Tx;
 pub use tags::{TagPage, delete_tag, list_tags};
-pub use tombstones::{due_tombstones, finish_tombstones};
+pub use tombstones::{due_tombstones, finish_tombstones, postpone_tombstones};
 pub use trash::{Trashed, trash_manifest};
 pub use uploads::{
     UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,

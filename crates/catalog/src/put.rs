@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
-use crate::history::{ChangeKind, record_change};
+use crate::history::{ChangeKind, EventKind, record_change};
 use crate::links::forget_missing;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
@@ -130,6 +130,15 @@ struct Stored {
 /// Stores a manifest and sets its tags (P-PUT manifest).
 pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, Error> {
     let repo = Repo::ensure(tx, &new.repo, new.now)?;
+    let mut tags: Vec<&Tag> = new.tags.iter().collect();
+    tags.sort();
+    tags.dedup();
+    for tag in &tags {
+        tx.lock(
+            "SELECT 1 FROM tags WHERE repo_id = ?1 AND name = ?2 @update",
+            values![repo.id, *tag],
+        )?;
+    }
     let body = store_body(tx, new)?;
     let stored = store_row(tx, repo, body, new)?;
     let missing = store_edges(tx, repo, stored, new)?;
@@ -141,7 +150,7 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
         adopt_parents(tx, repo, stored.id, &new.digest)?;
         record_change(tx, ChangeKind::Manifest, repo, &new.digest.to_string(), new.now)?;
     }
-    if !set_tags(tx, repo, stored.id, new)? {
+    if !set_tags(tx, repo, stored.id, new, &tags)? {
         tx.give_up();
         return Ok(PutManifest::PreconditionFailed);
     }
@@ -343,36 +352,27 @@ fn adopt_parents(tx: &mut Tx<'_>, repo: Repo, id: i64, digest: &Digest) -> Resul
     Ok(())
 }
 
-/// Sets all tags, in their order. False if the first is not as it must be.
-fn set_tags(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result<bool, Error> {
-    let actor = new.actor.as_deref();
+/// Sets `tags`, which are in order. False if the first of the push is not as it must be.
+fn set_tags(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest, tags: &[&Tag]) -> Result<bool, Error> {
     let mut setting = Setting {
         repo,
-        actor,
+        kind: EventKind::Set,
+        actor: new.actor.as_deref(),
         now: new.now,
         keep_ms: new.keep_ms,
         op: None,
     };
-    let mut tags: Vec<&Tag> = new.tags.iter().collect();
-    let first = tags.first().copied();
-    tags.sort();
-    tags.dedup();
-    for tag in tags {
+    for &tag in tags {
         let must_be = match &new.precondition {
-            Precondition::TagAbsent if Some(tag) == first => Held::Nothing,
-            Precondition::TagIs(digest) if Some(tag) == first => Held::This(digest),
+            Precondition::TagAbsent if Some(tag) == new.tags.first() => Held::Nothing,
+            Precondition::TagIs(digest) if Some(tag) == new.tags.first() => Held::This(digest),
             _ => Held::Anything,
         };
-        if !set_tag(
-            tx,
-            &mut setting,
-            tag,
-            Target {
-                id,
-                digest: &new.digest,
-            },
-            &must_be,
-        )? {
+        let target = Target {
+            id,
+            digest: &new.digest,
+        };
+        if !set_tag(tx, &mut setting, tag, target, &must_be)? {
             return Ok(false);
         }
     }

@@ -65,6 +65,7 @@ pub(crate) struct Target<'a> {
 /// Who sets tags, and when. The operation is written down with the first tag that changes.
 pub(crate) struct Setting<'a> {
     pub(crate) repo: Repo,
+    pub(crate) kind: EventKind,
     pub(crate) actor: Option<&'a str>,
     pub(crate) now: i64,
     pub(crate) keep_ms: i64,
@@ -100,7 +101,7 @@ pub(crate) fn set_tag(
     setting.op = Some(op);
     let old_digest = old.as_ref().map(|(_, digest)| digest);
     let event = Event {
-        kind: EventKind::Set,
+        kind: setting.kind,
         op,
         tag,
         old: old_digest,
@@ -126,7 +127,7 @@ pub(crate) fn set_tag(
 }
 
 /// Where a tag pointed: a manifest and its digest.
-type Old = Option<(i64, Digest)>;
+pub(crate) type Old = Option<(i64, Digest)>;
 
 /// Makes the tag's row ours until the end of the transaction: a new one, or the one there is. None if it is not as it
 /// must be.
@@ -163,7 +164,7 @@ fn claim(
 }
 
 /// A tag's manifest; its row is locked until the end of the transaction.
-fn find_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Old, Error> {
+pub(crate) fn find_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Old, Error> {
     tx.first(
         "SELECT t.manifest_id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
          WHERE t.repo_id = ?1 AND t.name = ?2 @update OF t",

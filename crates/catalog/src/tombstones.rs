@@ -23,6 +23,17 @@ pub fn due_tombstones(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Vec<Str
     )
 }
 
+/// The bytes at these locations could not be removed: they are tried again at `not_before`, after those that can.
+pub fn postpone_tombstones(tx: &mut Tx<'_>, locations: &[String], not_before: i64) -> Result<(), Error> {
+    for location in locations {
+        tx.execute(
+            "UPDATE tombstones SET not_before = ?2, attempts = attempts + 1 WHERE location = ?1",
+            values![location, not_before],
+        )?;
+    }
+    Ok(())
+}
+
 /// The bytes at these locations are gone.
 pub fn finish_tombstones(tx: &mut Tx<'_>, locations: &[String]) -> Result<(), Error> {
     for location in locations {

@@ -56,6 +56,11 @@ pub fn trash_manifest(
     let Some(repo) = Repo::find(tx, repo)? else {
         return Ok(Trashed::Unknown);
     };
+    tx.lock(
+        "SELECT 1 FROM manifests m JOIN tags t ON t.manifest_id = m.id
+         WHERE m.repo_id = ?1 AND m.digest = ?2 ORDER BY t.name @update OF t",
+        values![repo.id, digest],
+    )?;
     let Some(id) = find_live(tx, repo, digest)? else {
         return Ok(Trashed::Unknown);
     };

@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::address::ListenAddr;
 use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
+use crate::links::Prefix;
 use crate::load::ReadFile;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
 use crate::settings::{
     AccessLogFormat, Auth, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits, Listen, Log,
-    Medium, Platform, Prefix, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
 use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};

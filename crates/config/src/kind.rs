@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::address::ListenAddr;
 use crate::duration::format_duration;
+use crate::links::{BaseUrl, Prefix};
 use crate::node::Node;
 use crate::proxies::TrustedProxy;
-use crate::settings::{BaseUrl, Prefix};
 use crate::value::{
     Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, check_duration, check_least,
     check_version, check_word,

@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod finding;
 mod kind;
+mod links;
 mod load;
 mod node;
 mod origin;
@@ -38,6 +39,7 @@ pub use address::{Host, ListenAddr};
 pub use duration::{format_duration, parse_duration};
 pub use explain::{Explained, UnknownKey, explain, render_explained};
 pub use finding::{Finding, Problems, Severity};
+pub use links::BaseUrl;
 pub use load::{Flag, Loaded, ReadFile, Sources, Values};
 pub use origin::Origin;
 pub use print::effective;
@@ -46,8 +48,8 @@ pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Acme, Auth, BaseUrl, Challenge, ClientAuth, FileProbe, Formatter, Health, Http,
-    IndexPlatforms, Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource,
-    UploadPurging, Urls, Validation,
+    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, FileProbe, Formatter, Health, Http, IndexPlatforms,
+    Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource, UploadPurging,
+    Urls, Validation,
 };
 pub use size::{format_size, parse_size};

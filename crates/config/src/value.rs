@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::address::ListenAddr;
 use crate::duration::{format_duration, parse_duration};
+use crate::links::{BaseUrl, Prefix};
 use crate::node::{Node, Value};
 use crate::origin::Origin;
 use crate::proxies::TrustedProxy;
 use crate::secret::Secret;
-use crate::settings::{BaseUrl, Prefix};
 use crate::size::parse_size;
 
 /// A value that is not of its kind: where, and what was expected.

@@ -2,7 +2,7 @@
 //!
 //! Source: `log.formatter`, `log.level`, `log.fields` of the CNCF registry.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,32 +10,38 @@ use config::{Formatter, Level, Log};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Registry, reload};
 
-/// Starts logging as the settings say; the answer changes it later.
-pub(crate) fn start(log: &Log) -> Control {
+use crate::log_thread::LogThread;
+
+/// Starts logging as the settings say; the answer changes it later. Its thread must be flushed at the end.
+pub(crate) fn start(log: &Log) -> io::Result<Control> {
     let (level, level_control) = reload::Layer::new(least(log.level));
     let form = Arc::new(ArcSwap::from_pointee(Form::of(log)));
+    let thread = LogThread::start("log", io::stderr())?;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(thread.clone())
         .event_format(Lines(Arc::clone(&form)));
     tracing_subscriber::registry().with(level).with(lines).init();
-    Control {
+    Ok(Control {
         level: level_control,
         form,
-    }
+        thread,
+    })
 }
 
 /// What can be changed while lines are written.
 pub(crate) struct Control {
-    level: reload::Handle<LevelFilter, Registry>,
+    level: reload::Handle<Targets, Registry>,
     form: Arc<ArcSwap<Form>>,
+    thread: LogThread,
 }
 
 impl Control {
@@ -46,15 +52,24 @@ impl Control {
             tracing::error!(%error, "the level of the log could not be changed");
         }
     }
+
+    /// The thread that writes the lines.
+    pub(crate) fn thread(&self) -> LogThread {
+        self.thread.clone()
+    }
 }
 
-fn least(level: Level) -> LevelFilter {
-    match level {
+/// The access log has a switch of its own, so the level does not reach it.
+fn least(level: Level) -> Targets {
+    let level = match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
-    }
+    };
+    Targets::new()
+        .with_default(level)
+        .with_target("access", LevelFilter::INFO)
 }
 
 /// Writes one event as one line.

@@ -10,6 +10,8 @@ mod commands;
 mod failure;
 mod first_user;
 mod https;
+mod listening;
+mod log_thread;
 mod logging;
 mod output;
 mod preflight;

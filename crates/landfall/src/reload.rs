@@ -104,6 +104,7 @@ impl Reload {
         let mut rules = wiring::rules(new)?;
         let bound = self.registry.rules();
         (rules.inline_bytes_max, rules.upload_idle_ms) = (bound.inline_bytes_max, bound.upload_idle_ms);
+        rules.upload_purge_dry = bound.upload_purge_dry;
         let access = match (&self.settings.auth, &new.auth) {
             (old, auth) if old == auth => now.access.clone(),
             (Auth::Htpasswd { .. }, Auth::NotConfigured) => {
@@ -122,12 +123,17 @@ impl Reload {
             connections_max: now.options.connections_max,
             ..wiring::options(new)
         };
+        let access_log = if self.settings.log.access_log == new.log.access_log {
+            now.access_log.clone()
+        } else {
+            wiring::access_log(new)?
+        };
         self.log.set(&new.log);
         self.registry.set_rules(rules);
         self.live.replace(Context {
             access,
             origin: wiring::origin(new),
-            access_log: wiring::access_log(new),
+            access_log,
             options,
             ..Context::clone(&now)
         });

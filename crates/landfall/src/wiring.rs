@@ -14,6 +14,7 @@ use server::{AccessLog, Options, Origin};
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
+use crate::log_thread::LogThread;
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
@@ -58,6 +59,10 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
             .storage
             .upload_purging
             .map(|purging| milliseconds(purging.age)),
+        upload_purge_dry: settings
+            .storage
+            .upload_purging
+            .is_some_and(|purging| purging.dry_run),
         index: match &settings.validation.index_platforms {
             IndexPlatforms::All => IndexRule::All,
             IndexPlatforms::None => IndexRule::None,
@@ -91,7 +96,7 @@ pub(crate) fn authenticator(settings: &Settings) -> Result<Authenticator, Failur
             let (file, warnings) =
                 Htpasswd::open(path, Arc::new(std::time::SystemTime::now)).map_err(refuse)?;
             for warning in warnings {
-                tracing::warn!("{warning}");
+                tracing::warn!(code = warning.code(), "{warning}");
             }
             Authenticator::htpasswd(realm, file).map_err(refuse)
         }
@@ -153,12 +158,16 @@ fn connections_max() -> usize {
 }
 
 /// How requests are logged.
-pub(crate) fn access_log(settings: &Settings) -> AccessLog {
-    match settings.log.access_log {
+pub(crate) fn access_log(settings: &Settings) -> Result<AccessLog, Failure> {
+    Ok(match settings.log.access_log {
         None => AccessLog::Off,
         Some(config::AccessLogFormat::Log) => AccessLog::Events,
-        Some(config::AccessLogFormat::Combined) => AccessLog::Combined,
-    }
+        Some(config::AccessLogFormat::Combined) => {
+            let thread = LogThread::start("access-log", io::stdout())
+                .map_err(|error| Failure::failed("LF-SRV-001", error))?;
+            AccessLog::Combined(Arc::new(move |line| thread.line(line.as_bytes())))
+        }
+    })
 }
 
 /// `http.secret`, or the one that was made at the first start: uploads in progress survive a restart by it.

@@ -9,22 +9,32 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Checks that `body` is one JSON object, at most `depth_max` levels deep, without duplicate keys.
-pub(crate) fn check(body: &[u8], depth_max: usize) -> Result<(), serde_json::Error> {
+/// Checks that `body` is one JSON object, at most `depth_max` levels deep, without duplicate keys. A key of the
+/// outermost object that is one of `fields` but for its case is refused too: some readers take it for that field.
+pub(crate) fn check(
+    body: &[u8],
+    depth_max: usize,
+    fields: &'static [&'static str],
+) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    reader.deserialize_map(Level { left: depth_max })?;
+    reader.deserialize_map(Level {
+        left: depth_max,
+        fields,
+    })?;
     reader.end()
 }
 
 #[derive(Clone, Copy)]
 struct Level {
     left: usize,
+    /// Names that keys here must not resemble.
+    fields: &'static [&'static str],
 }
 
 impl Level {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
-            Some(left) => Ok(Self { left }),
+            Some(left) => Ok(Self { left, fields: &[] }),
             None => Err(E::custom("nested too deeply")),
         }
     }
@@ -50,6 +60,15 @@ impl<'de> Visitor<'de> for Level {
         while let Some(Key(key)) = map.next_key()? {
             if seen.contains(&key) {
                 return Err(de::Error::custom(format_args!("duplicate key {key:?}")));
+            }
+            if let Some(field) = self
+                .fields
+                .iter()
+                .find(|field| key != **field && key.eq_ignore_ascii_case(field))
+            {
+                return Err(de::Error::custom(format_args!(
+                    "key {key:?} is {field:?} in another case"
+                )));
             }
             seen.insert(key);
             map.next_value_seed(inside)?;

@@ -118,6 +118,18 @@ pub enum ManifestError {
     TooMany(usize),
 }
 
+/// The fields of a document that mean something to us.
+const FIELDS: [&str; 8] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -155,7 +167,7 @@ impl Manifest {
     /// Parses `body` as what `content_type` (the request's header) or its own `mediaType` says that it is.
     pub fn parse(body: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
         let header = content_type.map(essence).filter(|text| !text.is_empty());
-        json::check(body, DEPTH_MAX).map_err(ManifestError::Json)?;
+        json::check(body, DEPTH_MAX, &FIELDS).map_err(ManifestError::Json)?;
         let document: Document = serde_json::from_slice(body).map_err(|error| {
             // A schema 1 document has other fields; its type is the better thing to name.
             match header.filter(|text| MediaType::parse(text).is_none()) {
@@ -224,7 +236,8 @@ impl Document {
     fn into_manifest(self, media_type: MediaType) -> Result<Manifest, ManifestError> {
         let layers = self.layers.unwrap_or_default();
         let manifests = self.manifests.unwrap_or_default();
-        let count = layers.len() + manifests.len() + 2;
+        let single = usize::from(self.config.is_some()) + usize::from(self.subject.is_some());
+        let count = layers.len() + manifests.len() + single;
         if count > DESCRIPTORS_MAX {
             return Err(ManifestError::TooMany(count));
         }

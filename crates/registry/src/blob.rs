@@ -62,7 +62,14 @@ impl Registry {
             (Health::Bad, _) => return Err(Error::BlobDamaged(digest.clone())),
             (_, Some(location)) => {
                 let location = location.parse().map_err(|_| Error::BlobDamaged(digest.clone()))?;
-                Content::File(self.inner.store.open_blob(&location, record.size).await?)
+                match self.inner.store.open_blob(&location, record.size).await {
+                    Ok(file) => Content::File(file),
+                    Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) => {
+                        self.mark_bad(digest, location.to_string()).await;
+                        return Err(Error::BlobDamaged(digest.clone()));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             (_, None) => {
                 let wanted = digest.clone();
@@ -81,6 +88,39 @@ impl Registry {
         })
     }
 
+    /// Writes down that a blob's file is missing or of the wrong size: from now on it is not "here" for a pusher, so
+    /// that the next push brings its bytes, which repairs it.
+    async fn mark_bad(&self, digest: &Digest, location: String) {
+        tracing::error!(%digest, location, "a blob's file is missing or damaged; a push of the blob repairs it");
+        let digest = digest.clone();
+        let mark =
+            move |tx: &mut catalog::Tx<'_>| catalog::mark_blob(tx, &digest, Some(&location), Health::Bad);
+        if let Err(error) = self.inner.catalog.write(mark).await {
+            tracing::warn!(%error, "the damage could not be written down");
+        }
+    }
+
+    /// Before a second copy of a blob is dropped in favour of the first, the first must be there.
+    pub(crate) async fn check_first_copy(&self, digest: &Digest) -> Result<(), Error> {
+        let wanted = digest.clone();
+        let stored = self
+            .inner
+            .catalog
+            .read(move |tx| catalog::stored_file(tx, &wanted))
+            .await?;
+        let Some((location, size)) = stored else {
+            return Ok(());
+        };
+        let opened = match location.parse() {
+            Ok(parsed) => self.inner.store.open_blob(&parsed, size).await.map(drop),
+            Err(_) => return Ok(()),
+        };
+        if let Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) = opened {
+            self.mark_bad(digest, location).await;
+        }
+        Ok(())
+    }
+
     async fn find_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<BlobRecord, Error> {
         let (repository, wanted) = (permit.repository().clone(), digest.clone());
         let (now, lease_ms) = (self.now(), self.rules().lease_ms);
@@ -93,8 +133,12 @@ impl Registry {
         if record.renew && !self.rules().read_only {
             let touch =
                 move |tx: &mut catalog::Tx<'_>| catalog::touch_blob(tx, &repository, &wanted, now, lease_ms);
-            if !self.inner.catalog.write(touch).await? {
-                return Err(Error::BlobUnknown(digest.clone()));
+            match self.inner.catalog.write(touch).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Error::BlobUnknown(digest.clone())),
+                // A catalog that takes no writes stops no pull. What this look promises to a pusher is checked again
+                // when the manifest comes.
+                Err(error) => tracing::debug!(%error, "a blob's lease could not be renewed"),
             }
         }
         Ok(record)

@@ -123,13 +123,13 @@ pub enum Error {
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),
     /// A task died; nothing was acknowledged.
-    #[error("the operation was interrupted: {0}")]
+    #[error("the operation was interrupted ({0}); try again")]
     Interrupted(String),
     /// The disk failed.
-    #[error("the store failed")]
+    #[error("the registry's disk failed; try again, or tell its operator: the server's log says why")]
     Store(#[source] store::Error),
     /// The catalog failed.
-    #[error("the catalog failed")]
+    #[error("the registry's catalog failed; try again, or tell its operator: the server's log says why")]
     Catalog(#[source] catalog::Error),
 }
 
@@ -148,7 +148,10 @@ impl From<store::Error> for Error {
 impl From<catalog::Error> for Error {
     fn from(error: catalog::Error) -> Self {
         match error {
-            catalog::Error::Busy => Self::Busy,
+            // Others were in the way, or the database server is away: the same request may succeed soon.
+            catalog::Error::Busy | catalog::Error::Conflict { .. } | catalog::Error::Unreachable { .. } => {
+                Self::Busy
+            }
             catalog::Error::NoRoom { .. } => Self::NoRoom,
             catalog::Error::Broken => Self::Broken,
             catalog::Error::Closed => Self::Closing,

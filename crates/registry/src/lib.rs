@@ -18,8 +18,10 @@ mod upload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use catalog::Catalog;
 use store::FsStore;
 use tokio_util::task::TaskTracker;
@@ -34,6 +36,11 @@ pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
 pub use store::BlobFile;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
+
+/// How long a probe may take before it counts as failed.
+const PROBE_TIME: Duration = Duration::from_secs(10);
+/// How long what is under way may take at the end, after its connections are gone.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
 
 /// One registry: a folder of bytes and a catalog of facts. Cheap to clone.
 #[derive(Clone)]
@@ -94,14 +101,42 @@ impl Registry {
         self.inner.rules.store(Arc::new(rules));
     }
 
-    /// True while the catalog answers and the disk takes bytes: what `/readyz` asks.
+    /// Whether the catalog and the disk answer, in time: what `/readyz` asks. Nothing is written.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.inner.catalog.read(|_| Ok(())).await?;
         if self.inner.catalog.is_broken() {
-            Err(Error::Broken)
-        } else {
-            Ok(())
+            return Err(Error::Broken);
         }
+        let asking = async {
+            self.inner.catalog.read(|_| Ok(())).await?;
+            self.inner.store.free_bytes().await?;
+            Ok(())
+        };
+        tokio::time::timeout(PROBE_TIME, asking)
+            .await
+            .unwrap_or(Err(Error::Busy))
+    }
+
+    /// Whether the disk takes bytes and gives them up again, in time: what `health.storagedriver` asks.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.ready().await?;
+        let writing = async {
+            let plan = store::Plan {
+                algorithm: oci::Algorithm::Sha256,
+                size_hint: None,
+            };
+            let mut upload = self.inner.store.begin(uuid::Uuid::new_v4(), plan).await?;
+            let written = async {
+                upload.append(Bytes::from_static(b"probe")).await?;
+                upload.checkpoint().await
+            };
+            let written = written.await;
+            upload.discard().await;
+            written?;
+            Ok(())
+        };
+        tokio::time::timeout(PROBE_TIME, writing)
+            .await
+            .unwrap_or(Err(Error::Busy))
     }
 
     /// Waits until the catalog can write no more; never returns while all is well.
@@ -114,7 +149,14 @@ impl Registry {
     pub async fn close(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
         self.inner.running.close();
-        self.inner.running.wait().await;
+        if tokio::time::timeout(CLOSE_TIME, self.inner.running.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some transfers did not end in time; their uploads go on from the last offset written down"
+            );
+        }
         self.park_all().await;
         self.inner.catalog.close().await;
     }

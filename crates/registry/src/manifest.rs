@@ -93,10 +93,14 @@ impl Registry {
         let (now, keep_ms) = (self.now(), self.keep_ms());
         let touch =
             move |tx: &mut catalog::Tx<'_>| catalog::touch_manifest(tx, &repository, &digest, now, keep_ms);
-        if self.inner.catalog.write(touch).await? {
-            Ok(())
-        } else {
-            Err(Error::ManifestUnknown(reference.clone()))
+        match self.inner.catalog.write(touch).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::ManifestUnknown(reference.clone())),
+            // A catalog that takes no writes stops no pull.
+            Err(error) => {
+                tracing::debug!(%error, "a manifest's time could not be renewed");
+                Ok(())
+            }
         }
     }
 
@@ -106,7 +110,7 @@ impl Registry {
         let repository = permit.repository().clone();
         let actor = permit.actor().map(str::to_owned);
         let now = self.now();
-        let unknown = || Error::ManifestUnknown(reference.clone());
+        let unknown = self.what_is_unknown(permit, reference);
         match reference.clone() {
             Reference::Tag(tag) => {
                 let keep_ms = self.keep_ms();
@@ -115,7 +119,7 @@ impl Registry {
                         catalog::delete_tag(tx, &repository, &tag, now, keep_ms, actor.as_deref())
                     })
                     .await?;
-                if gone { Ok(()) } else { Err(unknown()) }
+                if gone { Ok(()) } else { Err(unknown.await) }
             }
             Reference::Digest(digest) => {
                 let (wanted, undo_ms) = (digest.clone(), self.rules().undo_window_ms);
@@ -126,10 +130,25 @@ impl Registry {
                     .await?;
                 match trashed {
                     Trashed::Done { .. } => Ok(()),
-                    Trashed::Unknown => Err(unknown()),
+                    Trashed::Unknown => Err(unknown.await),
                     Trashed::ListedBy(by) => Err(Error::ManifestInUse { digest, by }),
                 }
             }
+        }
+    }
+
+    /// Which of the two is not there: the repository, or the manifest in it.
+    async fn what_is_unknown(&self, permit: &Permit<Delete>, reference: &Reference) -> Error {
+        let repository = permit.repository().clone();
+        let exists = self
+            .inner
+            .catalog
+            .read(move |tx| catalog::repo_exists(tx, &repository))
+            .await;
+        match exists {
+            Ok(true) => Error::ManifestUnknown(reference.clone()),
+            Ok(false) => Error::RepositoryUnknown(permit.repository().clone()),
+            Err(error) => error.into(),
         }
     }
 

@@ -56,9 +56,6 @@ impl Registry {
         if push.body.len() as u64 > max {
             return Err(Error::ManifestTooLarge { max });
         }
-        if !self.inner.store.has_room().await? {
-            return Err(Error::NoRoom);
-        }
         let (repository, actor) = (permit.repository().clone(), permit.actor().map(str::to_owned));
         let registry = self.clone();
         self.to_the_end(async move {

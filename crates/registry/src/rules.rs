@@ -9,6 +9,10 @@ use crate::Error;
 
 /// The registry's rules. Defaults are those of the documentation.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one switch of the settings, and they do not depend on each other"
+)]
 pub struct Rules {
     /// `storage.maintenance.readonly.enabled`: every write is refused.
     pub read_only: bool,
@@ -30,6 +34,8 @@ pub struct Rules {
     pub untagged_keep_ms: i64,
     /// `storage.maintenance.uploadpurging.age`: an upload idle for longer is gone; none keeps it for good.
     pub upload_idle_ms: Option<i64>,
+    /// `storage.maintenance.uploadpurging.dryrun`: expired uploads are counted, and go on living.
+    pub upload_purge_dry: bool,
     /// `validation.manifests.indexes.platforms`.
     pub index: IndexRule,
     /// `validation.disabled`: a manifest may name what is not here, and any URL.
@@ -74,6 +80,7 @@ impl Default for Rules {
             undo_window_ms: 7 * DAY_MS,
             untagged_keep_ms: 7 * DAY_MS,
             upload_idle_ms: Some(7 * DAY_MS),
+            upload_purge_dry: false,
             index: IndexRule::All,
             references_checked: true,
             urls: UrlRule::default(),

@@ -18,12 +18,29 @@ use crate::{Error, Registry};
 /// Sessions idle for longer than this are parked.
 const PARK_AFTER_MS: i64 = 60_000;
 
+/// Sessions that are parked together.
+const PARK_BATCH: usize = 256;
+
 /// The sessions that are in memory.
 #[derive(Default)]
 pub(crate) struct Sessions {
     table: Mutex<HashMap<Uuid, Arc<Session>>>,
-    /// Held while a session moves between memory and catalog, so that it is never in two places.
-    pub(crate) moving: tokio::sync::Mutex<()>,
+    /// Held while a session moves between memory and catalog, so that it is never in two places; many, so that one
+    /// session that takes long (its prefix is hashed again after a power cut) holds up few others.
+    moving: [tokio::sync::Mutex<()>; 32],
+    /// Held while a session is opened under a limit, so that two cannot both be the last.
+    pub(crate) opening: tokio::sync::Mutex<()>,
+}
+
+/// How long a session may live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// As long as its one request: nobody knows its id, so it gets no row.
+    OneRequest,
+    /// Until it is finished, cancelled or expired.
+    Session,
+    /// The same, and the catalog has its row.
+    Known,
 }
 
 /// One upload.
@@ -32,17 +49,23 @@ pub(crate) struct Session {
     pub(crate) repository: RepositoryName,
     pub(crate) actor: Option<String>,
     pub(crate) created_at: i64,
+    life: Life,
     touched_at: AtomicI64,
     /// Where the upload stands, to be told without waiting for a writer.
     offset: AtomicU64,
     /// The one writer's place.
-    pub(crate) work: tokio::sync::Mutex<Work>,
+    work: Arc<tokio::sync::Mutex<Work>>,
 }
+
+/// A session and the writer's place in it.
+pub(crate) type Writer = (Arc<Session>, tokio::sync::OwnedMutexGuard<Work>);
 
 /// What the writer of a session holds.
 pub(crate) struct Work {
-    /// None once the session ended.
+    /// None once the session ended, or was parked.
     pub(crate) upload: Option<Upload>,
+    /// Put aside: the catalog has it, and whoever comes next brings it back.
+    parked: bool,
     /// Whether the catalog has a row of this session; true once the first `saving` ended well.
     pub(crate) has_row: bool,
     /// The row being written.
@@ -52,6 +75,10 @@ pub(crate) struct Work {
 impl Sessions {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Session>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Session>> {
@@ -66,6 +93,12 @@ impl Sessions {
 
     pub(crate) fn remove(&self, id: Uuid) {
         self.lock().remove(&id);
+    }
+
+    pub(crate) async fn move_one(&self, id: Uuid) -> tokio::sync::MutexGuard<'_, ()> {
+        self.moving[usize::from(id.as_bytes()[15]) % self.moving.len()]
+            .lock()
+            .await
     }
 
     pub(crate) fn of_actor(&self, actor: Option<&str>) -> Vec<Uuid> {
@@ -95,21 +128,31 @@ impl Session {
         created_at: i64,
         touched_at: i64,
         upload: Upload,
-        has_row: bool,
+        life: Life,
     ) -> Self {
         Self {
             id,
             repository,
             actor,
             created_at,
+            life,
             touched_at: AtomicI64::new(touched_at),
             offset: AtomicU64::new(upload.offset()),
-            work: tokio::sync::Mutex::new(Work {
+            work: Arc::new(tokio::sync::Mutex::new(Work {
                 upload: Some(upload),
-                has_row,
+                parked: false,
+                has_row: life == Life::Known,
                 saving: None,
-            }),
+            })),
         }
+    }
+
+    /// The writer's place in a session that nobody else knows.
+    pub(crate) fn own_work(&self) -> tokio::sync::OwnedMutexGuard<Work> {
+        // Nobody else has it, so nobody else can hold the lock.
+        Arc::clone(&self.work)
+            .try_lock_owned()
+            .unwrap_or_else(|_| unreachable!("a private session has two writers"))
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -127,23 +170,31 @@ impl Session {
 }
 
 impl Work {
-    /// Waits until the row that is being written is there. A row that could not be written is no row.
-    pub(crate) async fn saved(&mut self) {
-        if let Some(saving) = self.saving.take() {
-            match saving.await {
-                Ok(Ok(())) => self.has_row = true,
-                outcome => tracing::warn!(?outcome, "an upload's offset could not be written down"),
+    /// Waits until the row that is being written is there. False if it could not be written: an older one may be.
+    pub(crate) async fn saved(&mut self) -> bool {
+        let Some(saving) = self.saving.take() else {
+            return true;
+        };
+        match saving.await {
+            Ok(Ok(())) => self.has_row = true,
+            outcome => {
+                tracing::warn!(?outcome, "an upload's offset could not be written down");
+                return false;
             }
         }
+        true
     }
 }
 
 impl Registry {
     /// Finds a session of `repository`, in memory or in the catalog. Fails: `UploadUnknown`.
     pub(crate) async fn session(&self, repository: &RepositoryName, id: Uuid) -> Result<Arc<Session>, Error> {
-        let session = match self.inner.sessions.get(id) {
-            Some(session) => session,
-            None => self.wake(id).await?,
+        let session = if let Some(session) = self.inner.sessions.get(id) {
+            session
+        } else {
+            // It may take long, and must not begin anew with each client that gives up waiting.
+            let registry = self.clone();
+            self.to_the_end(async move { registry.wake(id).await }).await?
         };
         if session.repository != *repository || self.is_expired(session.touched_at()) {
             return Err(Error::UploadUnknown);
@@ -151,9 +202,22 @@ impl Registry {
         Ok(session)
     }
 
+    /// Waits for the writer's place in a session. Fails: `UploadUnknown`, also if it ended while we waited.
+    pub(crate) async fn writer(&self, repository: &RepositoryName, id: Uuid) -> Result<Writer, Error> {
+        loop {
+            let session = self.session(repository, id).await?;
+            let work = Arc::clone(&session.work).lock_owned().await;
+            match (&work.upload, work.parked) {
+                (Some(_), _) => return Ok((session, work)),
+                (None, false) => return Err(Error::UploadUnknown),
+                (None, true) => {} // it was put aside while we waited
+            }
+        }
+    }
+
     /// Brings a parked session back, or one of before the restart.
     async fn wake(&self, id: Uuid) -> Result<Arc<Session>, Error> {
-        let _moving = self.inner.sessions.moving.lock().await;
+        let _moving = self.inner.sessions.move_one(id).await;
         if let Some(session) = self.inner.sessions.get(id) {
             return Ok(session);
         }
@@ -163,7 +227,7 @@ impl Registry {
             .read(move |tx| catalog::find_upload(tx, id))
             .await?;
         let row = row
-            .filter(|row| row.expires_at > self.now())
+            .filter(|row| self.rules().upload_purge_dry || row.expires_at > self.now())
             .ok_or(Error::UploadUnknown)?;
         let checkpoint = Checkpoint {
             offset: row.offset,
@@ -183,13 +247,13 @@ impl Registry {
             Err(other) => return Err(other.into()),
         };
         let now = self.now();
-        let session = Session::new(id, row.repo, row.actor, row.created_at, now, upload, true);
+        let session = Session::new(id, row.repo, row.actor, row.created_at, now, upload, Life::Known);
         Ok(self.inner.sessions.insert(session))
     }
 
     /// Writes down how far the upload is, without waiting for it: a PATCH answer is progress, not durability.
     pub(crate) async fn save(&self, session: &Session, work: &mut Work) -> Result<(), Error> {
-        let Some(upload) = work.upload.as_mut() else {
+        let Some(upload) = work.upload.as_mut().filter(|_| session.life != Life::OneRequest) else {
             return Ok(());
         };
         let checkpoint = match upload.checkpoint().await {
@@ -222,13 +286,18 @@ impl Registry {
     /// Ends a session: nobody finds it any more, and its row goes.
     pub(crate) async fn end(&self, session: &Session, work: &mut Work) -> Result<(), Error> {
         work.saved().await;
-        self.inner.sessions.remove(session.id);
-        if std::mem::take(&mut work.has_row) {
-            let id = session.id;
-            self.write_even_when_full(move |tx| catalog::delete_upload(tx, id))
-                .await?;
-        }
-        Ok(())
+        let id = session.id;
+        let gone = if std::mem::take(&mut work.has_row) {
+            let gone = self
+                .write_even_when_full(move |tx| catalog::delete_upload(tx, id))
+                .await;
+            gone.map(drop)
+        } else {
+            Ok(())
+        };
+        // Last, or somebody could find the row meanwhile and bring the session back.
+        self.inner.sessions.remove(id);
+        gone
     }
 
     /// Drops a session whose bytes cannot be trusted or kept, and gives its room back.
@@ -251,20 +320,49 @@ impl Registry {
         self.park(i64::MAX).await;
     }
 
-    async fn park(&self, idle_since: i64) {
-        for session in self.inner.sessions.idle_since(idle_since) {
-            let _moving = self.inner.sessions.moving.lock().await;
-            // A writer is at work: not idle after all.
+    /// All rows are sent first and awaited then, so that the catalog takes many in one commit.
+    pub(crate) async fn park(&self, idle_since: i64) {
+        for batch in self.inner.sessions.idle_since(idle_since).chunks(PARK_BATCH) {
+            let mut saving = Vec::with_capacity(batch.len());
+            for session in batch {
+                // A writer is at work: not idle after all.
+                let Ok(mut work) = Arc::clone(&session.work).try_lock_owned() else {
+                    continue;
+                };
+                if work.upload.is_none() {
+                    continue;
+                }
+                match self.save(session, &mut work).await {
+                    Ok(()) => saving.push((session, work)),
+                    Err(error) => {
+                        tracing::warn!(%error, upload = %session.id, "an idle upload could not be put aside");
+                    }
+                }
+            }
+            for (session, mut work) in saving {
+                let _moving = self.inner.sessions.move_one(session.id).await;
+                if work.saved().await {
+                    work.parked = true;
+                    work.upload = None;
+                    self.inner.sessions.remove(session.id);
+                }
+            }
+        }
+    }
+
+    /// Ends the sessions in memory that nobody used for too long.
+    pub(crate) async fn end_expired(&self) {
+        let Some(idle) = self.rules().upload_idle_ms else {
+            return;
+        };
+        for session in self.inner.sessions.idle_since(self.now().saturating_sub(idle)) {
             let Ok(mut work) = session.work.try_lock() else {
                 continue;
             };
-            if let Err(error) = self.save(&session, &mut work).await {
-                tracing::warn!(%error, upload = %session.id, "an idle upload could not be put aside");
-                continue;
+            if work.upload.is_some() && self.is_expired(session.touched_at()) {
+                self.give_up(&session, &mut work).await;
+                tracing::info!(upload = %session.id, "removed an expired upload");
             }
-            work.saved().await;
-            work.upload = None;
-            self.inner.sessions.remove(session.id);
         }
     }
 
@@ -275,6 +373,6 @@ impl Registry {
     }
 
     fn is_expired(&self, touched_at: i64) -> bool {
-        self.expiry(touched_at) <= self.now()
+        !self.rules().upload_purge_dry && self.expiry(touched_at) <= self.now()
     }
 }

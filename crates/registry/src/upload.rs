@@ -13,11 +13,16 @@ use oci::{Algorithm, Digest};
 use store::{Plan, Upload};
 use uuid::Uuid;
 
-use crate::session::{Session, Work};
+use crate::session::{Life, Session, Work};
 use crate::{Error, Registry};
 
 /// How often a long transfer's offset is written down, in bytes.
 const CHECKPOINT_EVERY: u64 = 64 * 1024 * 1024;
+
+/// More open sessions than this are put aside as soon as they pause …
+const OPEN_MAX: usize = 512;
+/// … for so long.
+const PARK_CROWDED_MS: i64 = 1_000;
 
 /// Bytes as they come from a client.
 pub trait Body: Send + 'static {
@@ -57,29 +62,16 @@ impl Registry {
         algorithm: Algorithm,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
+        let _one_at_a_time = match self.rules().upload_sessions_max {
+            Some(_) => Some(self.inner.sessions.opening.lock().await),
+            None => None,
+        };
         self.may_open_another(permit.actor()).await?;
-        let id = Uuid::new_v4();
-        let upload = self
-            .inner
-            .store
-            .begin(
-                id,
-                Plan {
-                    algorithm,
-                    size_hint: None,
-                },
-            )
-            .await?;
-        let now = self.now();
-        let session = Session::new(
-            id,
-            permit.repository().clone(),
-            permit.actor().map(str::to_owned),
-            now,
-            now,
-            upload,
-            false,
-        );
+        let session = self.new_session(permit, algorithm, Life::Session).await?;
+        if self.inner.sessions.len() > OPEN_MAX {
+            // Each of them holds a file and some memory.
+            self.park(self.now() - PARK_CROWDED_MS).await;
+        }
         Ok(self.inner.sessions.insert(session).status())
     }
 
@@ -98,10 +90,9 @@ impl Registry {
         body: impl Body,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             let received = registry.receive(&session, &mut work, chunk, body).await;
             if work.upload.is_some() {
                 registry.save(&session, &mut work).await?;
@@ -123,10 +114,9 @@ impl Registry {
         body: impl Body,
     ) -> Result<(), Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 if work.upload.is_some() {
                     registry.save(&session, &mut work).await?;
@@ -141,10 +131,9 @@ impl Registry {
     /// Ends a session and gives its space back.
     pub async fn cancel_upload(&self, permit: &Permit<Push>, id: Uuid) -> Result<(), Error> {
         self.may_write()?;
-        let session = self.session(permit.repository(), id).await?;
-        let registry = self.clone();
+        let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
-            let mut work = session.work.lock().await;
+            let (session, mut work) = registry.writer(&repository, id).await?;
             let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
             upload.discard().await;
             registry.end(&session, &mut work).await
@@ -160,18 +149,47 @@ impl Registry {
         length: Option<u64>,
         body: impl Body,
     ) -> Result<(), Error> {
-        let status = self.begin_upload(permit, digest.algorithm()).await?;
-        let chunk = Chunk { at: None, length };
-        let outcome = self.finish_upload(permit, status.id, digest, chunk, body).await;
-        if outcome.is_err() {
-            match self.cancel_upload(permit, status.id).await {
-                Ok(()) | Err(Error::UploadUnknown) => {}
-                Err(error) => {
-                    tracing::warn!(%error, upload = %status.id, "a failed upload could not be removed");
-                }
+        self.may_write()?;
+        self.may_open_another(permit.actor()).await?;
+        let session = self
+            .new_session(permit, digest.algorithm(), Life::OneRequest)
+            .await?;
+        let registry = self.clone();
+        self.to_the_end(async move {
+            let mut work = session.own_work();
+            let chunk = Chunk { at: None, length };
+            if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
+                registry.give_up(&session, &mut work).await;
+                return Err(error);
             }
-        }
-        outcome
+            registry.publish(&session, &mut work, digest).await
+        })
+        .await
+    }
+
+    async fn new_session(
+        &self,
+        permit: &Permit<Push>,
+        algorithm: Algorithm,
+        life: Life,
+    ) -> Result<Session, Error> {
+        let id = Uuid::new_v4();
+        let plan = Plan {
+            algorithm,
+            size_hint: None,
+        };
+        let upload = self.inner.store.begin(id, plan).await?;
+        let now = self.now();
+        let actor = permit.actor().map(str::to_owned);
+        Ok(Session::new(
+            id,
+            permit.repository().clone(),
+            actor,
+            now,
+            now,
+            upload,
+            life,
+        ))
     }
 
     /// Reads `body` to its end. Leaves `work.upload` empty if the session ended by it.
@@ -225,9 +243,6 @@ impl Registry {
         {
             return Err(Error::BlobTooLarge { max });
         }
-        if !self.inner.store.has_room().await? {
-            return Err(Error::NoRoom);
-        }
         Ok(upload.append(bytes).await?)
     }
 
@@ -235,17 +250,15 @@ impl Registry {
     async fn publish(&self, session: &Session, work: &mut Work, digest: Digest) -> Result<(), Error> {
         work.saved().await;
         let upload = work.upload.take().ok_or(Error::UploadUnknown)?;
-        self.inner.sessions.remove(session.id);
-        let row = std::mem::take(&mut work.has_row).then_some(session.id);
+        let row = work.has_row.then_some(session.id);
         let published = self.publish_bytes(upload, digest, session, row).await;
-        if let (Err(_), Some(id)) = (&published, row) {
-            // The bytes are gone with the failure, so the row must not promise them.
-            self.inner
-                .catalog
-                .write(move |tx| catalog::delete_upload(tx, id))
-                .await?;
+        if published.is_ok() {
+            // The row went with the blob's transaction.
+            work.has_row = false;
         }
-        published
+        // After a failure the bytes are gone, so the row must not promise them.
+        let ended = self.end(session, work).await;
+        published.and(ended)
     }
 
     async fn publish_bytes(
@@ -260,6 +273,7 @@ impl Registry {
         let (place, in_flight) = match verified.into_inline(self.rules().inline_bytes_max).await? {
             store::Inlined::Inline(bytes) => (Place::Inline(bytes), None),
             store::Inlined::Large(verified) => {
+                self.check_first_copy(&digest).await?;
                 let published = self.inner.store.publish(verified).await?;
                 (Place::File(published.location.to_string()), Some(published))
             }

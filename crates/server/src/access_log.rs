@@ -3,7 +3,7 @@
 //! No query, no credentials: a query may carry a signature, and a password never reaches a log.
 //! Source: `log.accesslog` of the CNCF registry; the combined log format of Apache.
 
-use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{REFERER, USER_AGENT};
@@ -13,14 +13,14 @@ use crate::origin::Peer;
 use crate::v2::Told;
 
 /// How requests are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum AccessLog {
     /// Not at all.
     Off,
     /// As events of the log, in its format.
     Events,
-    /// In combined log format on standard output.
-    Combined,
+    /// In combined log format, each line to this writer, which must not wait.
+    Combined(Arc<dyn Fn(&str) + Send + Sync>),
 }
 
 /// What is known of a request before it is handled.
@@ -30,7 +30,7 @@ pub(crate) struct Line {
     pub(crate) version: Version,
     pub(crate) agent: String,
     pub(crate) referer: String,
-    pub(crate) peer: Peer,
+    pub(crate) client: Peer,
 }
 
 impl Line {
@@ -39,7 +39,7 @@ impl Line {
         path: &str,
         version: Version,
         headers: &HeaderMap,
-        peer: Peer,
+        client: Peer,
     ) -> Self {
         let text = |name| {
             let value: Option<&http::HeaderValue> = headers.get(name);
@@ -56,15 +56,15 @@ impl Line {
             version,
             agent: text(USER_AGENT),
             referer: text(REFERER),
-            peer,
+            client,
         }
     }
 }
 
 impl AccessLog {
-    pub(crate) fn write(self, line: &Line, told: &Told, status: StatusCode, bytes: u64, took: Duration) {
+    pub(crate) fn write(&self, line: &Line, told: &Told, status: StatusCode, bytes: u64, took: Duration) {
         let user = told.user.as_deref().unwrap_or("-");
-        let client = match line.peer {
+        let client = match line.client {
             Peer::Ip(ip) => ip.to_canonical().to_string(),
             Peer::Local => "-".to_owned(),
         };
@@ -92,7 +92,7 @@ impl AccessLog {
                     "request"
                 );
             }
-            Self::Combined => {
+            Self::Combined(write) => {
                 let now = jiff::Timestamp::now()
                     .strftime("%d/%b/%Y:%H:%M:%S +0000")
                     .to_string();
@@ -107,8 +107,7 @@ impl AccessLog {
                     quoted(&line.referer),
                     quoted(&line.agent),
                 );
-                // A closed standard output must not end the server.
-                let _ = std::io::stdout().lock().write_all(entry.as_bytes());
+                write(&entry);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,14 +21,14 @@ use crate::access_log::Line;
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::origin::Peer;
-use crate::patience::Patient;
+use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
 
 /// Request line and headers together.
 const HEAD_BYTES_MAX: usize = (64 + 16) * 1024;
 /// A window in which a client may send ahead.
-const WINDOW_BYTES: u32 = 1024 * 1024;
+const WINDOW_BYTES: u32 = 512 * 1024;
 
 /// How connections are spoken to.
 fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
@@ -42,7 +42,7 @@ fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(64 * 1024)
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(64)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .keep_alive_interval(context.options.head_time)
@@ -64,7 +64,12 @@ impl Caller {
         let context = self.live.now();
         let Opened { stream, beside, h2 } = opened;
         let h2 = h2.unwrap_or(context.options.h2c);
-        let io = TokioIo::new(Patient::new(stream, context.options.idle_connection));
+        let working = Working::default();
+        let io = TokioIo::new(Patient::new(
+            stream,
+            context.options.idle_connection,
+            working.clone(),
+        ));
         let Self {
             live,
             pages,
@@ -73,10 +78,11 @@ impl Caller {
         } = self;
         let service = service_fn(move |request| {
             let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
+            let working = working.clone();
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => answer(live, pages, request, peer).await,
+                    None => answer(live, pages, request, peer, working).await,
                 }
             }
         });
@@ -94,16 +100,19 @@ async fn answer(
     mut pages: axum::Router,
     request: Request<Incoming>,
     peer: Peer,
+    working: Working,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let context = serving.now();
+    // While a request is worked on, a silent connection is not an idle one.
+    let _at_work = working.begin();
     let path = request.uri().path().to_owned();
     let line = Line::new(
         request.method(),
         &path,
         request.version(),
         request.headers(),
-        peer,
+        context.origin.client(request.headers(), peer),
     );
     let mut told = Told::default();
     let answering = async {
@@ -117,15 +126,14 @@ async fn answer(
             },
         }
     };
-    let response = AssertUnwindSafe(answering)
+    let mut response = AssertUnwindSafe(answering)
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
             tracing::error!(path, "a request ran into a fault of the server; please report it");
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            v2::fault(&line.method)
         });
+    add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())
         .exact()
         .unwrap_or_default();
@@ -133,4 +141,15 @@ async fn answer(
         .access_log
         .write(&line, &told, response.status(), bytes, began.elapsed());
     Ok(response)
+}
+
+/// `http.headers`: on every answer, in the place of ours of the same name.
+fn add_headers(context: &Context, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    for (name, _) in &context.options.headers {
+        headers.remove(name);
+    }
+    for (name, value) in &context.options.headers {
+        headers.append(name, value.clone());
+    }
 }

@@ -13,6 +13,7 @@ use crate::access_log::AccessLog;
 use crate::body::ReadPool;
 use crate::health::Health;
 use crate::origin::Origin;
+use crate::room::Room;
 use crate::v2::state::StateKey;
 
 /// Everything that handlers share. A clone shares the domain, the key, the pool and what is known of the state.
@@ -28,6 +29,8 @@ pub struct Context {
     pub states: StateKey,
     /// Memory for blobs on their way out.
     pub reads: ReadPool,
+    /// Memory for large manifests on their way in and out.
+    pub manifests: Room,
     /// Whether the registry is fit to serve.
     pub health: Arc<Health>,
     /// One line for each request.
@@ -41,7 +44,7 @@ pub struct Context {
 /// Limits, and what is added to answers.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `http.headers`: on every answer under `/v2/`.
+    /// `http.headers`: on every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`.
     pub catalog_entries_max: usize,
@@ -67,8 +70,8 @@ impl Default for Options {
             headers: Vec::new(),
             catalog_entries_max: 1000,
             tags_max: 1000,
-            idle_body: Duration::from_mins(2),
-            idle_connection: Duration::from_mins(5),
+            idle_body: Duration::from_mins(1),
+            idle_connection: Duration::from_mins(2),
             head_time: Duration::from_mins(1),
             connections_max: 4096,
             h2c: true,

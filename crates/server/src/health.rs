@@ -84,7 +84,7 @@ impl Health {
         let mut failures = 0;
         loop {
             tick.tick().await;
-            match registry.ready().await {
+            match registry.probe().await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     failures += 1;

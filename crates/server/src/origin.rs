@@ -90,12 +90,7 @@ impl Origin {
             return (None, None);
         }
         if !self.trusts(peer) {
-            if !self.reported.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    ?peer,
-                    "forwarding headers from a peer that is not trusted are ignored; if it is your proxy, add its address to http.trusted_proxies"
-                );
-            }
+            self.report(peer);
             return (None, None);
         }
         let first = |list: &str| list.split(',').next().unwrap_or_default().trim().to_owned();
@@ -108,6 +103,56 @@ impl Origin {
                 .or_else(|| host.map(first))
                 .filter(|host| is_authority(host)),
         )
+    }
+
+    /// Who speaks, as far as it can be known: behind trusted proxies the nearest address that is not one of them.
+    /// For logs only: no right comes from an address.
+    pub(crate) fn client(&self, headers: &HeaderMap, peer: Peer) -> Peer {
+        let lists = |name: &str| {
+            headers
+                .get_all(name)
+                .into_iter()
+                .filter_map(|value| value.to_str().ok())
+                .collect::<Vec<_>>()
+        };
+        let (standard, common) = (lists("forwarded"), lists("x-forwarded-for"));
+        if standard.is_empty() && common.is_empty() {
+            return peer;
+        }
+        if !self.trusts(peer) {
+            self.report(peer);
+            return peer;
+        }
+        let hops: Vec<Option<IpAddr>> = if standard.is_empty() {
+            common
+                .iter()
+                .flat_map(|list| list.split(','))
+                .map(address)
+                .collect()
+        } else {
+            let elements = standard.iter().flat_map(|list| list.split(','));
+            elements
+                .map(|element| parameter(element, "for").as_deref().and_then(address))
+                .collect()
+        };
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            // What no proxy of ours wrote is anybody's claim.
+            let Some(ip) = hop.filter(|_| self.trusts(client)) else {
+                break;
+            };
+            client = Peer::Ip(ip);
+        }
+        client
+    }
+
+    fn report(&self, peer: Peer) {
+        if !self.reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                ?peer,
+                "forwarding headers from a peer that is not trusted are ignored; if it is your proxy, add its address to http.trusted_proxies"
+            );
+        }
     }
 
     /// Says once what to change in a proxy through which a push plainly came the wrong way. Pushes through it work until a
@@ -126,6 +171,18 @@ impl Origin {
             Peer::Ip(ip) => (self.trusted)(ip),
         }
     }
+}
+
+/// An address with or without port, as proxies write it.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    let socket = || {
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|socket| socket.ip())
+    };
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse().ok().or_else(socket).or_else(bracketed)
 }
 
 /// A proxy that speaks HTTP/1.0, as nginx does unless told otherwise, cannot pass on a layer whose length it does not know yet.
@@ -275,5 +332,29 @@ mod tests {
             "http://ok:1/v2/x"
         );
         assert_eq!(origin.link(&request(&[]), PROXY, "/v2/x"), "/v2/x");
+    }
+
+    #[test]
+    fn the_client_is_the_nearest_address_that_is_no_proxy_of_ours() {
+        let origin = Origin {
+            trusted: loopback(),
+            ..Origin::default()
+        };
+        let client = |headers: &[(&str, &str)], peer| origin.client(&request(headers).headers, peer);
+        let ip = |text: &str| Peer::Ip(text.parse().unwrap());
+        assert_eq!(
+            client(&[("x-forwarded-for", "6.6.6.6, 192.0.2.7, 127.0.0.2")], PROXY),
+            ip("192.0.2.7")
+        );
+        assert_eq!(
+            client(&[("forwarded", "for=\"[2001:db8::1]:4711\";proto=https")], PROXY),
+            ip("2001:db8::1")
+        );
+        assert_eq!(client(&[("x-forwarded-for", "192.0.2.7, unknown")], PROXY), PROXY);
+        assert_eq!(
+            client(&[("x-forwarded-for", "10.0.0.1")], ip("192.0.2.9")),
+            ip("192.0.2.9")
+        );
+        assert_eq!(client(&[], PROXY), PROXY);
     }
 }

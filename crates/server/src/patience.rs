@@ -1,40 +1,74 @@
 //! A connection on which no byte moves for too long is closed.
 //!
-//! Reading and writing share one deadline: a long upload moves bytes in, a long download out, and a flush that takes
-//! its time is ours. Fails: `TimedOut`.
+//! Reading and writing share one deadline: a long upload moves bytes in, a long download out. While a request is worked
+//! on (a flush, a second hash), nothing need move; a body that pauses has a time of its own. Fails: `TimedOut`.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+/// How many requests of a connection are worked on.
+#[derive(Clone, Default)]
+pub(crate) struct Working(Arc<AtomicUsize>);
+
+/// One of them; dropped, it is done.
+pub(crate) struct AtWork(Working);
+
+impl Working {
+    pub(crate) fn begin(&self) -> AtWork {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        AtWork(self.clone())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A stream that gives up when nothing moves for `idle`.
 pub(crate) struct Patient<T> {
     stream: T,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
+    working: Working,
 }
 
 impl<T> Patient<T> {
-    pub(crate) fn new(stream: T, idle: Duration) -> Self {
+    pub(crate) fn new(stream: T, idle: Duration, working: Working) -> Self {
         Self {
             stream,
             idle,
             deadline: Box::pin(tokio::time::sleep(idle)),
+            working,
         }
+    }
+
+    fn start_anew(&mut self) {
+        let later = Instant::now() + self.idle;
+        self.deadline.as_mut().reset(later);
     }
 
     /// Passes progress on, and ends a wait that took too long.
     fn judge<R>(&mut self, outcome: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
-            let later = Instant::now() + self.idle;
-            self.deadline.as_mut().reset(later);
+            self.start_anew();
             return outcome;
         }
         ready!(self.deadline.as_mut().poll(cx));
+        if self.working.0.load(Ordering::Relaxed) > 0 {
+            self.start_anew();
+            // Asked again at once, the fresh deadline wakes this task when it is over.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "no byte moved on the connection for too long",

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tls::Acceptor;
 use tokio::net::{TcpListener, UnixListener};
@@ -23,8 +23,11 @@ use crate::context::Live;
 use crate::health::{Health, debug_answer};
 use crate::origin::Peer;
 use crate::pages;
-use crate::patience::Patient;
+use crate::patience::{Patient, Working};
 use crate::speech::{Socket, Speech};
+
+/// A connection for `/debug/health` that says nothing for so long is closed.
+const DEBUG_IDLE: Duration = Duration::from_secs(30);
 
 /// Where connections come in.
 pub enum Listener {
@@ -84,6 +87,7 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             return;
         }
     };
+    let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -98,7 +102,7 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             peer,
             watcher: graceful.watcher(),
         };
-        let (speech, stop) = (speech.clone(), stop.clone());
+        let (speech, stop, cut) = (speech.clone(), stop.clone(), cut.clone());
         connections.spawn(async move {
             let _place: OwnedSemaphorePermit = place;
             let time = caller.live.now().options.head_time;
@@ -108,7 +112,10 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
                 opened = tokio::time::timeout(time, speech.open(socket)) => opened,
             };
             match opened {
-                Ok(Ok(Some(opened))) => caller.converse(opened).await,
+                Ok(Ok(Some(opened))) => tokio::select! {
+                    () = caller.converse(opened) => {}
+                    () = cut.cancelled() => {}
+                },
                 Ok(Ok(None)) | Err(_) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             }
@@ -130,10 +137,13 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
         .await
         .is_err()
     {
+        let left = connections.len();
         tracing::warn!(
-            connections = connections.len(),
-            "some requests took longer than the drain time and were cut"
+            connections = left,
+            "some requests took longer than the drain time and are cut"
         );
+        cut.cancel();
+        connections.wait().await;
     }
 }
 
@@ -153,17 +163,20 @@ async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Socket, P
 
 /// `http.debug.addr`: `/debug/health` and nothing else, until `stop`.
 pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: CancellationToken) {
+    const CONNECTIONS_MAX: usize = 64;
+    let listener = Listener::Tcp(listener);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = next(&listener, &places) => accepted,
         };
-        let Ok((stream, _)) = stream else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let Some((Socket::Tcp(stream), _, place)) = accepted else {
             continue;
         };
         let health = Arc::clone(&health);
         tokio::spawn(async move {
+            let _place: OwnedSemaphorePermit = place;
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
                 let response = match request.uri().path() {
                     "/debug/health" => debug_answer(&health),
@@ -171,8 +184,11 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
                 };
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
-            let io = TokioIo::new(Patient::new(stream, Duration::from_mins(1)));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+            let io = TokioIo::new(Patient::new(stream, DEBUG_IDLE, Working::default()));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(DEBUG_IDLE)
+                .serve_connection(io, service);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }

@@ -151,3 +151,40 @@ impl Checkpointer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_moved_sooner_the_longer_it_gets() {
+        const MIB: u64 = 1024 * 1024 / PAGE_BYTES;
+        for (mib, moved_mib, idle, expected) in [
+            (0, 0, true, None),
+            (1, 0, false, None),
+            (1, 0, true, Some(Mode::Truncate)),
+            (16, 0, false, Some(Mode::Passive)),
+            (20, 16, false, None), // not again for every commit
+            (32, 16, false, Some(Mode::Passive)),
+            (128, 100, false, Some(Mode::Restart)),
+            (130, 128, false, None),
+        ] {
+            let log = Log {
+                pages: mib * MIB,
+                moved: moved_mib * MIB,
+                ..Log::default()
+            };
+            assert_eq!(log.due(idle), expected, "{mib} MiB, {moved_mib} of them moved");
+        }
+        let last = Log {
+            pages: 1,
+            closed: true,
+            ..Log::default()
+        };
+        assert_eq!(
+            last.due(false),
+            Some(Mode::Truncate),
+            "nothing is left behind at the end"
+        );
+    }
+}

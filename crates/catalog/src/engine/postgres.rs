@@ -22,6 +22,8 @@ use crate::sql::{Connection, PostgresSession, Tx};
 
 /// How often an operation is run again before the conflict is reported.
 const RETRIES: u32 = 3;
+/// How long to wait for a connection, unless the address says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Stripes of the counters.
 const STRIPES: usize = 16;
 /// What every connection is set to.
@@ -72,9 +74,12 @@ impl PostgresEngine {
                 cause("sslmode=require: connections to PostgreSQL are not encrypted by this version");
             return Err(Error::Address { source });
         }
-        config
-            .application_name("landfall")
-            .connect_timeout(Duration::from_secs(5));
+        if config.get_application_name().is_none() {
+            config.application_name("landfall");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
         let engine = Self {
             writes: Arc::default(),
             reads: Arc::default(),

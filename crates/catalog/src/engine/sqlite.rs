@@ -24,6 +24,9 @@ use crate::sql::{Connection as Engine, Dialect, SqliteSession, Tx, expand};
 /// Operations of one commit, at most.
 const BATCH_MAX: usize = 256;
 
+/// How long a checkpoint waits for readers before it is left for later.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How SQLite uses the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SqliteOptions {
@@ -106,6 +109,8 @@ impl SqliteEngine {
 
     fn start_checkpointer(&self, broken: &Broken) -> Result<(), Error> {
         let raw = connect(&self.path, OpenFlags::empty())?;
+        // While it waits for a reader it keeps the writer waiting too.
+        raw.busy_timeout(CHECKPOINT_PATIENCE)?;
         let (checkpointer, broken) = (Arc::clone(&self.checkpointer), broken.clone());
         self.others
             .start("catalog-checkpoint", move || checkpointer.run(&raw, &broken))
@@ -147,8 +152,10 @@ impl SqliteEngine {
         let plan = |sql: &&'static str| {
             let text = format!("EXPLAIN QUERY PLAN {}", expand(sql, Dialect::Sqlite));
             let mut statement = raw.prepare(&text)?;
+            // A plan needs no parameters.
             let steps = statement
-                .query_map([], |row| row.get(3))?
+                .raw_query()
+                .mapped(|row| row.get(3))
                 .collect::<Result<_, _>>()?;
             Ok(((*sql).to_owned(), steps))
         };
@@ -348,3 +355,6 @@ fn read(session: &SqliteSession, mut job: Box<dyn Job>) {
     }
     job.answer(lost.as_ref());
 }
+
+#[cfg(test)]
+mod tests;

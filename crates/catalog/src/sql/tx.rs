@@ -159,6 +159,16 @@ impl<'a> Tx<'a> {
         Ok(self.query(sql, values, map)?.into_iter().next())
     }
 
+    /// Locks rows ahead of the statements that need them, so that all operations lock in one order: tags, then
+    /// manifests, then links. Without it the server would find a deadlock, a second later, and we would try again.
+    /// SQLite, with its one writer, needs no lock.
+    pub(crate) fn lock(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Error> {
+        if let Connection::Postgres(_) = self.connection {
+            self.query(sql, values, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
     /// Whether a statement has a row.
     pub(crate) fn exists(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
         Ok(self.first(sql, values, |_| Ok(()))?.is_some())

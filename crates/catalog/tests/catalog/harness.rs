@@ -7,7 +7,7 @@ use catalog::{
     Published, PutManifest, SqliteOptions, Tx,
 };
 use oci::{Digest, Reference, RepositoryName, Tag};
-use postgres::{Client, NoTls};
+use postgres::{Config, NoTls};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -24,7 +24,6 @@ pub(crate) const UNDO: i64 = 7 * DAY;
 macro_rules! story {
     ($(#[$about:meta])* $name:ident, $body:expr) => {
         mod $name {
-            #[allow(unused_imports, reason = "a story need not use all of it")]
             use super::*;
 
             $(#[$about])*
@@ -55,6 +54,8 @@ pub(crate) struct House {
 }
 
 enum Ground {
+    /// Somebody else's.
+    Elsewhere,
     Folder(#[expect(dead_code, reason = "kept until the end")] tempfile::TempDir),
     Schema(Schema),
 }
@@ -80,24 +81,46 @@ impl Schema {
     /// Where a catalog finds its tables in this schema.
     pub(crate) fn url(&self) -> String {
         let mark = if self.server.contains('?') { '&' } else { '?' };
-        format!("{}{mark}options=-c%20search_path%3D{}", self.server, self.name)
+        format!(
+            "{}{mark}application_name={}&options=-c%20search_path%3D{}",
+            self.server, self.name, self.name
+        )
     }
 
-    /// Runs SQL in this schema, beside the catalog.
-    pub(crate) fn run(&self, sql: &str) {
-        let (url, sql) = (
-            if sql.contains("SCHEMA") {
-                self.server.clone()
-            } else {
-                self.url()
-            },
-            sql.to_owned(),
-        );
+    /// What the server calls the connections of this story.
+    pub(crate) fn connection_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs SQL in this schema, beside the catalog; what the server said against it.
+    pub(crate) fn try_run(&self, sql: &str) -> Result<(), String> {
+        let mut config: Config = self.url().parse().unwrap();
+        config.application_name("story");
+        let sql = sql.to_owned();
         // A thread of its own: the client must not be used where a runtime is entered.
-        let ran = std::thread::spawn(move || Client::connect(&url, NoTls)?.batch_execute(&sql))
+        let ran = std::thread::spawn(move || config.connect(NoTls)?.batch_execute(&sql))
             .join()
             .unwrap();
-        ran.unwrap();
+        ran.map_err(|error| {
+            error
+                .as_db_error()
+                .map_or(error.to_string(), |said| said.message().to_owned())
+        })
+    }
+
+    /// Whether one of the story's transactions waits for another.
+    pub(crate) fn is_somebody_waiting(&self) -> bool {
+        let sql = format!(
+            "DO $$ BEGIN ASSERT (SELECT count(*) > 0 FROM pg_stat_activity \
+             WHERE application_name = '{}' AND wait_event_type = 'Lock'); END $$",
+            self.name
+        );
+        self.try_run(&sql).is_ok()
+    }
+
+    /// Runs SQL that must succeed.
+    pub(crate) fn run(&self, sql: &str) {
+        self.try_run(sql).unwrap();
     }
 }
 
@@ -107,10 +130,10 @@ impl Drop for Schema {
     }
 }
 
-/// How the stories open PostgreSQL: few connections, and a server that need not sync.
+/// How the stories open PostgreSQL: some connections, and a server that need not sync.
 pub(crate) fn postgres_options() -> PostgresOptions {
     PostgresOptions {
-        connections: 3,
+        connections: 6,
         fsync_required: false,
     }
 }
@@ -137,10 +160,24 @@ impl House {
         }
     }
 
+    /// A house around a catalog that the story opened itself.
+    pub(crate) fn around(catalog: Catalog) -> Self {
+        Self {
+            catalog,
+            now: AtomicI64::new(1_000_000),
+            ground: Ground::Elsewhere,
+        }
+    }
+
     pub(crate) async fn close(self) {
         self.catalog.close().await;
-        if let Ground::Schema(schema) = self.ground {
-            drop(schema);
+    }
+
+    /// The schema of a house on PostgreSQL.
+    pub(crate) fn schema(&self) -> &Schema {
+        match &self.ground {
+            Ground::Schema(schema) => schema,
+            Ground::Folder(_) | Ground::Elsewhere => panic!("this house is not on PostgreSQL"),
         }
     }
 

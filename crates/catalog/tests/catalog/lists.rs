@@ -85,7 +85,7 @@ fn referrer(house: &House, n: usize, subject: &Digest, artifact_type: Option<&st
     NewManifest {
         subject: Some(subject.clone()),
         artifact_type: artifact_type.map(str::to_owned),
-        annotations: (n % 2 == 0).then(|| format!(r#"{{"n":"{n}"}}"#)),
+        annotations: n.is_multiple_of(2).then(|| format!(r#"{{"n":"{n}"}}"#)),
         ..house.manifest("a", &format!("referrer {n}"), &[])
     }
 }
@@ -129,10 +129,10 @@ story!(
             &["none"],
         ] {
             let wanted =
-                |kind: &Option<&str>| types.is_empty() || kind.is_some_and(|kind| types.contains(&kind));
+                |kind: Option<&str>| types.is_empty() || kind.is_some_and(|kind| types.contains(&kind));
             let expected: Vec<_> = all
                 .iter()
-                .filter(|(_, kind)| wanted(kind))
+                .filter(|(_, kind)| wanted(*kind))
                 .map(|(digest, _)| digest.clone())
                 .collect();
             for limit in [1, 4, 25, 1000] {

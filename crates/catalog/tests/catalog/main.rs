@@ -2,12 +2,19 @@
 //!
 //! PostgreSQL is the server at `LANDFALL_TEST_POSTGRES`; without it those stories fail, because a story that is not run
 //! proves nothing. `cargo xtask test` starts one.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod blobs;
 mod engines;
 mod harness;
 mod imports;
+mod journey;
 mod lists;
 mod manifests;
+mod model;
+mod postgres;
+mod races;
+mod restore;
+mod sqlite;
 mod tags;
 mod trash;

@@ -48,7 +48,10 @@ pub(super) const ROWS: &[Row] = &[
         "false",
         "name the source line of each log line",
     )
-    .warn(When::On, "Landfall's log lines carry their module instead"),
+    .warn(
+        When::On,
+        "Landfall's log lines say what happened, not where in its source",
+    ),
     row(
         "log.hooks",
         Kind::Any,

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod healthcheck;
 pub(crate) mod man;
 pub(crate) mod offline;
+mod password;
 pub(crate) mod progress;
 pub(crate) mod serve;
 pub(crate) mod tls;

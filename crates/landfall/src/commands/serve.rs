@@ -1,15 +1,14 @@
 //! `landfall serve`: open everything, listen, serve until a signal, close in order.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::{Auth, Host, Listen, ListenAddr, Loaded, Medium, Settings};
+use config::{Auth, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Beside, Context, Health, Listener, Live, ReadPool};
-use socket2::{Domain, Protocol, Socket, Type};
+use server::{Beside, Context, Health, Listener, Live, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
 use crate::https::{self, Https, Plan};
+use crate::listening::{bind, listen, taken_over};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
 use crate::{first_user, logging, preflight, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
+/// Memory for large manifests on their way in and out.
+const MANIFEST_BYTES: usize = 32 * 1024 * 1024;
 /// Threads for disk work: enough to keep a disk busy, few enough that their stacks do not count.
 const BLOCKING_THREADS: usize = 32;
 
@@ -30,16 +32,24 @@ const BLOCKING_THREADS: usize = 32;
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let passed = systemd::passed();
     let loaded = super::config::settings(arguments)?;
-    let log = logging::start(&loaded.settings.log);
+    let log = logging::start(&loaded.settings.log).map_err(|error| Failure::failed("LF-SRV-001", error))?;
+    let lines = log.thread();
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.one_line());
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
-        .map_err(|error| Failure::failed("LF-SRV-001", error))?
-        .block_on(serve(arguments, loaded, log, passed))
+        .map_err(|error| Failure::failed("LF-SRV-001", error))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(serve(arguments, loaded, log, passed));
+            // A thread that hangs on a dead disk must not hold the end up.
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            outcome
+        });
+    lines.flush();
+    outcome
 }
 
 async fn serve(
@@ -73,8 +83,9 @@ async fn serve(
         origin: wiring::origin(&settings),
         states,
         reads: ReadPool::new(READ_BYTES),
+        manifests: Room::new(MANIFEST_BYTES),
         health: Arc::clone(&health),
-        access_log: wiring::access_log(&settings),
+        access_log: wiring::access_log(&settings)?,
         options: wiring::options(&settings),
         closing: Arc::default(),
     }));
@@ -285,7 +296,7 @@ fn say_hello(settings: &Settings, place: &Place) {
     tracing::info!(data = %root, temporary = place.temporary, "Landfall {}", env!("CARGO_PKG_VERSION"));
     if settings.storage.delete_enabled && !settings.storage.delete_written {
         tracing::info!(
-            "deletion is enabled: what is deleted stays restorable; storage.delete.enabled: false forbids it"
+            "deletion is enabled: what is deleted goes to the trash; storage.delete.enabled: false forbids it"
         );
     }
     if matches!(settings.auth, Auth::NotConfigured) {
@@ -317,110 +328,12 @@ pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
         }
         systemd::notify(State::Stopping);
         told.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        eprintln!("ended at once by a second signal: running requests were cut");
+        std::process::exit(130);
     });
     Ok(stop)
-}
-
-/// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
-fn taken_over(passed: Vec<Passed>, settings: &Settings) -> Result<Option<(Listener, String)>, Failure> {
-    let mut passed = passed.into_iter();
-    let Some(first) = passed.next() else {
-        return Ok(None);
-    };
-    for unused in passed {
-        tracing::warn!(
-            socket = unused.name,
-            "one socket is taken from systemd, and this is another: it is closed"
-        );
-    }
-    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
-    let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
-    if !is_private && matches!(settings.auth, Auth::NotConfigured) {
-        return Err(Failure::configuration(format!(
-            "error[LF-CFG-020]: others can reach {address}, the socket that systemd opened, and no login is configured\n  \
-             fix   landfall user add NAME, with the same --data or --config; or, open to everyone on purpose, `auth: none`"
-        )));
-    }
-    Ok(Some((listener, address)))
-}
-
-async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
-    match listen {
-        Listen::Tcp(address) => {
-            let (listener, address) = bind(address).await?;
-            Ok((Listener::Tcp(listener), address))
-        }
-        Listen::Unix(path) => {
-            remove_stale(path).await;
-            let listener = tokio::net::UnixListener::bind(path)
-                .map_err(|error| cannot_listen(&path.display().to_string(), &error))?;
-            Ok((Listener::Unix(listener), path.display().to_string()))
-        }
-    }
-}
-
-/// A socket that nobody answers on is left from a crash.
-async fn remove_stale(path: &Path) {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && tokio::net::UnixStream::connect(path).await.is_err() {
-        // If it stays, binding says why.
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-async fn bind(address: &ListenAddr) -> Result<(tokio::net::TcpListener, String), Failure> {
-    let addresses: Vec<SocketAddr> = match &address.host {
-        // Machines without IPv6 have the second only.
-        Host::AllInterfaces => vec![
-            (IpAddr::from(Ipv6Addr::UNSPECIFIED), address.port).into(),
-            (IpAddr::from(Ipv4Addr::UNSPECIFIED), address.port).into(),
-        ],
-        Host::Ip(ip) => vec![(*ip, address.port).into()],
-        Host::Name(name) => tokio::net::lookup_host((name.as_str(), address.port))
-            .await
-            .map_err(|error| cannot_listen(&address.to_string(), &error))?
-            .collect(),
-    };
-    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-    for candidate in addresses {
-        match bind_one(candidate) {
-            Ok(listener) => {
-                let bound = listener.local_addr().unwrap_or(candidate);
-                return Ok((listener, bound.to_string()));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                return Err(cannot_listen(&candidate.to_string(), &error));
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(cannot_listen(&address.to_string(), &failure))
-}
-
-fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // One socket for both: [::] takes IPv4 too.
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    tokio::net::TcpListener::from_std(socket.into())
-}
-
-fn cannot_listen(address: &str, error: &std::io::Error) -> Failure {
-    let fix = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --listen",
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --listen"
-        }
-        _ => "choose another address with --listen",
-    };
-    Failure::failed(
-        "LF-SRV-002",
-        format!("cannot listen on {address}: {error}\n  fix   {fix}"),
-    )
 }

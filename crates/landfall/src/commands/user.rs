@@ -3,7 +3,7 @@
 //! Passwords come from a prompt, standard input or a file, never from an argument. Without a terminal and without a
 //! source the command ends at once. Exit codes: 5 no such user, 6 the user exists.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -65,10 +65,10 @@ pub(crate) struct SetArguments {
     name: String,
     /// Read the password from standard input
     #[arg(long, conflicts_with = "password_file")]
-    password_stdin: bool,
+    pub(super) password_stdin: bool,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "PATH")]
-    password_file: Option<PathBuf>,
+    pub(super) password_file: Option<PathBuf>,
     /// Cost of the bcrypt hash, 10 to 17: each step doubles the time of a login
     #[arg(long, value_name = "N", default_value_t = NewPassword::COST_DEFAULT)]
     cost: u32,
@@ -135,7 +135,7 @@ fn set(arguments: &SetArguments, new: bool) -> Result<(), Failure> {
     let target = Target::find(&arguments.file)?;
     // Before the password is asked for: who is told to choose another name has not typed in vain.
     check_presence(&target.read()?, &user, new)?;
-    let text = password(arguments, &user)?;
+    let text = super::password::password(arguments, &user)?;
     let password = NewPassword::parse(&text, &user, arguments.allow_weak).map_err(unfit)?;
     let hash = password.hash(arguments.cost).map_err(|failure| match failure {
         HashFailure::Cost(cost) => unfit(cost),
@@ -356,56 +356,6 @@ impl Target {
             );
         }
     }
-}
-
-fn password(arguments: &SetArguments, user: &UserName) -> Result<String, Failure> {
-    if let Some(path) = &arguments.password_file {
-        let file = std::fs::File::open(path);
-        return file.and_then(first_line).map_err(|error| {
-            Failure::failed(
-                "LF-AUTH-013",
-                format!("the password cannot be read from {}: {error}", path.display()),
-            )
-        });
-    }
-    let stdin = io::stdin();
-    if arguments.password_stdin {
-        return password_from_stdin();
-    }
-    if !stdin.is_terminal() {
-        return Err(Failure::usage(
-            "there is no terminal to ask for the password\n  fix   --password-stdin, --password-file PATH, or run it with a terminal (docker exec -it)",
-        ));
-    }
-    let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
-    };
-    let first = ask(&format!("Password for {}: ", user.as_str()))?;
-    if ask("The same again: ")? == first {
-        Ok(first)
-    } else {
-        Err(Failure::failed(
-            "LF-AUTH-014",
-            "the two passwords differ; nothing was changed",
-        ))
-    }
-}
-
-/// The first line of standard input.
-pub(crate) fn password_from_stdin() -> Result<String, Failure> {
-    first_line(io::stdin())
-        .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
-}
-
-/// More than any password has, so that a mistaken file is not read whole.
-const SOURCE_BYTES_MAX: u64 = 4096;
-
-/// Without its line end.
-fn first_line(source: impl io::Read) -> io::Result<String> {
-    let mut text = String::new();
-    source.take(SOURCE_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 fn unfit(error: Unfit) -> Failure {

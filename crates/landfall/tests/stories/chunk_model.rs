@@ -3,10 +3,10 @@
 //! Shape: the model is the list of bytes that were accepted. Each step is sent to the server and applied to the model; answer,
 //! status and, in the end, the stored blob must agree. Source: distribution-spec "Pushing a blob in chunks".
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::harness::{Landfall, Response, digest_of, noise, sha512_of};
 
@@ -183,38 +183,46 @@ fn pieces(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.chunks(7_001).map(<[u8]>::to_vec).collect()
 }
 
-fn one_server_for_all_cases() -> &'static Landfall {
-    static SERVER: OnceLock<Landfall> = OnceLock::new();
-    SERVER.get_or_init(Landfall::start)
+/// A whole life of a session, as drawn.
+fn life() -> impl Strategy<Value = (Vec<Step>, Finish)> {
+    let size = prop_oneof![Just(0_usize), 1..20_usize, 16_000..17_000_usize];
+    let finish = (size, any::<bool>(), any::<bool>());
+    let finish = finish.prop_map(|(size, ranged, sha512)| Finish { size, ranged, sha512 });
+    (prop::collection::vec(step(), 0..12), finish)
 }
 
-static CASES: AtomicU64 = AtomicU64::new(0);
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_sequence_of_chunks_ends_in_the_bytes_that_were_accepted(
-        steps in prop::collection::vec(step(), 0..12),
-        size in prop_oneof![Just(0_usize), 1..20_usize, 16_000..17_000_usize],
-        ranged in any::<bool>(),
-        sha512 in any::<bool>(),
-    ) {
-        let landfall = one_server_for_all_cases();
-        let case = CASES.fetch_add(1, Ordering::Relaxed);
-        let mut drawn = 0;
+#[test]
+fn every_sequence_of_chunks_ends_in_the_bytes_that_were_accepted() {
+    let landfall = Landfall::start();
+    let draws = Cell::new(0);
+    let config = ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let outcome = TestRunner::new(config).run(&life(), |(steps, finish)| {
         let mut fresh = |size: usize| {
-            drawn += 1;
-            noise(&format!("case {case} draw {drawn}"), size)
+            draws.set(draws.get() + 1);
+            noise(&format!("draw {}", draws.get()), size)
         };
         let location = landfall.begin_upload("model/app");
-        let mut session = Session { landfall, location, stale: None, bytes: Vec::new() };
+        let mut session = Session {
+            landfall: &landfall,
+            location,
+            stale: None,
+            bytes: Vec::new(),
+        };
         for step in &steps {
             session.run(step, &mut fresh);
         }
-        let finish = Finish { size, ranged, sha512 };
-        let (digest, bytes) = session.finish(&finish, fresh(size));
+        let (digest, bytes) = session.finish(&finish, fresh(finish.size));
         let stored = landfall.get_blob("model/app", &digest).expect(200);
-        prop_assert!(stored.body == bytes, "{digest} has other bytes than were accepted");
-    }
+        prop_assert!(
+            stored.body == bytes,
+            "{digest} has other bytes than were accepted"
+        );
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    landfall.log().expect_clean();
 }

@@ -256,14 +256,20 @@ fn no_authentication_may_be_written_out() {
 }
 
 #[test]
-fn a_temporary_store_needs_no_folder() {
+fn a_temporary_store_needs_no_folder_and_leaves_none() {
     let builder = Landfall::builder()
         .without_data()
         .config("storage: {inmemory: {}}\n");
-    let landfall = builder.start();
+    let folder = builder.home().join("tmp");
+    fs::create_dir(&folder).unwrap();
+    let landfall = builder.env("TMPDIR", folder.as_os_str()).start();
     let image = crate::harness::Image::new("memory");
     landfall.push("a", "latest", &image);
     landfall.expect_image("a", "latest", &image);
+    let home = landfall.stop(); // kept, so that its folder can still be looked into
+    let left = fs::read_dir(&folder).unwrap().count();
+    assert_eq!(left, 0, "nothing temporary is left");
+    drop(home);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use crate::{Error, Registry};
 
 /// Tombstones of one round trip.
 const BATCH: usize = 256;
+/// When a file that could not be removed is tried again.
+const RETRY_MS: i64 = 3_600_000;
 
 impl Registry {
     /// Removes the files of all due tombstones, then the tombstones.
@@ -22,16 +24,40 @@ impl Registry {
                 return Ok(());
             }
             let last = due.len() < BATCH;
-            // What is no location names no file of ours, and only its row goes.
-            let locations = due.iter().filter_map(|location| location.parse().ok()).collect();
-            self.inner.store.remove(locations).await?;
-            self.inner
-                .catalog
-                .write(move |tx| catalog::finish_tombstones(tx, &due))
-                .await?;
+            let (gone, left) = self.remove_each(due).await;
+            let later = now + RETRY_MS;
+            let note = move |tx: &mut catalog::Tx<'_>| {
+                catalog::finish_tombstones(tx, &gone)?;
+                catalog::postpone_tombstones(tx, &left, later)
+            };
+            self.inner.catalog.write(note).await?;
             if last {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes a batch at once; if that fails, one by one, so that one bad file holds up no other.
+    async fn remove_each(&self, due: Vec<String>) -> (Vec<String>, Vec<String>) {
+        // What is no location names no file of ours, and only its row goes.
+        let locations = due.iter().filter_map(|location| location.parse().ok()).collect();
+        if self.inner.store.remove(locations).await.is_ok() {
+            return (due, Vec::new());
+        }
+        let (mut gone, mut left) = (Vec::new(), Vec::new());
+        for location in due {
+            let removed = match location.parse() {
+                Ok(parsed) => self.inner.store.remove(vec![parsed]).await,
+                Err(_) => Ok(()),
+            };
+            match removed {
+                Ok(()) => gone.push(location),
+                Err(error) => {
+                    tracing::warn!(%error, location, "replaced bytes could not be removed; trying again in an hour");
+                    left.push(location);
+                }
+            }
+        }
+        (gone, left)
     }
 }

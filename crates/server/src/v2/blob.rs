@@ -64,11 +64,7 @@ pub(crate) async fn pull(
         Wanted::Whole => whole(x, blob),
         Wanted::Part(span) => part(x, &blob, span),
         Wanted::Parts(spans) => parts(x, &blob, &spans),
-        Wanted::Unsatisfiable => {
-            let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
-            put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
-            response
-        }
+        Wanted::Unsatisfiable => return Err(Refusal::RangeOutside(size)),
     };
     describe(response.headers_mut(), digest);
     Ok(response)

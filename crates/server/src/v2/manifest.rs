@@ -46,7 +46,7 @@ pub(crate) async fn pull(
     reference: &Reference,
 ) -> Result<Response<Body>, Refusal> {
     let permit = x.caller.may(Pull, name)?;
-    let mut manifest = x.server.registry.manifest(&permit, reference).await?;
+    let mut manifest = read(x, &permit, reference).await?;
     if wants_single_image(x, reference, &manifest.stat.media_type) {
         manifest = single_image(x, &permit, reference).await?;
     }
@@ -122,6 +122,27 @@ fn describe(headers: &mut HeaderMap, stat: &ManifestStat) {
     put(headers, ETAG, &format!("\"{digest}\""));
 }
 
+/// A manifest whose bytes have their room. Where there is none now, they are dropped and read again when there is.
+async fn read(
+    x: &Exchange<'_>,
+    permit: &Permit<Pull>,
+    reference: &Reference,
+) -> Result<StoredManifest, Refusal> {
+    let room = &x.server.manifests;
+    let mut manifest = x.server.registry.manifest(permit, reference).await?;
+    let bytes = manifest.body.len();
+    let seat = if let Some(seat) = room.try_take(bytes) {
+        seat
+    } else {
+        drop(manifest);
+        let seat = room.take(bytes).await.map_err(|_| Error::Busy)?;
+        manifest = x.server.registry.manifest(permit, reference).await?;
+        seat
+    };
+    manifest.body = seat.hold(manifest.body);
+    Ok(manifest)
+}
+
 /// The document, read up to the limit.
 async fn document(x: &Exchange<'_>, body: &mut ClientBody) -> Result<bytes::Bytes, Refusal> {
     let max = x.server.registry.rules().manifest_bytes_max;
@@ -132,8 +153,11 @@ async fn document(x: &Exchange<'_>, body: &mut ClientBody) -> Result<bytes::Byte
     let Some(stream) = body.take() else {
         return Ok(bytes::Bytes::new());
     };
+    // Without a length it could be of any size up to the limit.
+    let bytes = usize::try_from(declared.unwrap_or(max)).unwrap_or(usize::MAX);
+    let seat = x.server.manifests.take(bytes).await.map_err(|_| Error::Busy)?;
     match stream.collect(max).await {
-        Ok(Some(bytes)) => Ok(bytes),
+        Ok(Some(bytes)) => Ok(seat.hold(bytes)),
         Ok(None) => Err(Error::ManifestTooLarge { max }.into()),
         Err(registry::BodyCut) => Err(Error::BodyCut.into()),
     }
@@ -199,7 +223,7 @@ async fn single_image(
     permit: &Permit<Pull>,
     reference: &Reference,
 ) -> Result<StoredManifest, Refusal> {
-    let list = x.server.registry.manifest(permit, reference).await?;
+    let list = read(x, permit, reference).await?;
     let parsed = Manifest::parse(&list.body, Some(&list.stat.media_type)).map_err(Error::from)?;
     let child = parsed.manifests.iter().find(|child| {
         child
@@ -208,11 +232,7 @@ async fn single_image(
             .is_some_and(|on| on.os == "linux" && on.architecture == "amd64")
     });
     match child {
-        Some(child) => Ok(x
-            .server
-            .registry
-            .manifest(permit, &Reference::Digest(child.digest.clone()))
-            .await?),
+        Some(child) => Ok(read(x, permit, &Reference::Digest(child.digest.clone())).await?),
         None => Ok(list),
     }
 }

@@ -36,6 +36,8 @@ use route::{Misrouted, Route, Verb};
 
 /// Longest request target, in bytes.
 pub const TARGET_MAX: usize = 16 * 1024;
+/// Longest headers of a request, together, in bytes.
+pub const HEADERS_MAX: usize = 64 * 1024;
 /// `Docker-Content-Digest`: the digest of what is served or stored.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -68,11 +70,12 @@ pub(crate) async fn answer(
     let mut body = ClientBody::new(incoming, server.options.idle_body);
     let outcome = handle(server, &head, path, peer, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
+    say_what_is_allowed(&mut response, told, &head.method);
     if !body.is_taken() && !head.headers.contains_key(EXPECT) {
         // Reading a little of what was refused lets the client see the answer, and keep its connection.
         body.drain().await;
     }
-    finish(server, &head.method, &mut response);
+    finish(&head.method, &mut response);
     response
 }
 
@@ -91,6 +94,14 @@ async fn handle(
     {
         return Err(Refusal::TargetTooLong);
     }
+    let header_bytes: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if header_bytes > HEADERS_MAX {
+        return Err(Refusal::HeadersTooLong);
+    }
     let parsed = match Route::parse(&head.method, path) {
         Err(misrouted @ (Misrouted::Nowhere | Misrouted::Method(_))) => {
             return Err(Refusal::Misrouted(misrouted));
@@ -106,6 +117,9 @@ async fn handle(
     if server.health.is_starting() {
         return Err(Refusal::Starting);
     }
+    if !server.health.is_good() {
+        return Err(Refusal::Unfit);
+    }
     let authorization = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let caller = server
         .access
@@ -115,6 +129,9 @@ async fn handle(
     told.user = caller.name().map(str::to_owned);
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
+    if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
+        return Err(Refusal::Domain(registry::Error::ReadOnly));
+    }
     let x = Exchange {
         server,
         head,
@@ -163,8 +180,21 @@ fn options(parsed: &Result<(Route, Verb), Misrouted>) -> Response<Body> {
     response
 }
 
+/// A 405 that the domain decided (read-only, still in use) names the methods that are left.
+fn say_what_is_allowed(response: &mut Response<Body>, told: &Told, refused: &Method) {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED || response.headers().contains_key(ALLOW) {
+        return;
+    }
+    let all = told.route.as_ref().map_or("", Route::allow);
+    let left: Vec<&str> = all
+        .split(", ")
+        .filter(|method| *method != refused.as_str())
+        .collect();
+    put(response.headers_mut(), ALLOW, &left.join(", "));
+}
+
 /// What every answer under `/v2/` carries.
-fn finish(server: &Context, method: &Method, response: &mut Response<Body>) {
+fn finish(method: &Method, response: &mut Response<Body>) {
     let bodiless = matches!(
         response.status(),
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -174,9 +204,6 @@ fn finish(server: &Context, method: &Method, response: &mut Response<Body>) {
         "docker-distribution-api-version",
         HeaderValue::from_static("registry/2.0"),
     );
-    for (name, value) in &server.options.headers {
-        headers.insert(name, value.clone());
-    }
     if !bodiless && !headers.contains_key(CONTENT_LENGTH) {
         let size = http_body::Body::size_hint(response.body())
             .exact()
@@ -188,6 +215,14 @@ fn finish(server: &Context, method: &Method, response: &mut Response<Body>) {
     if *method == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
+}
+
+/// The answer to a request that ran into a fault of ours.
+pub(crate) fn fault(method: &Method) -> Response<Body> {
+    let error = registry::Error::Interrupted("a fault of the server".into());
+    let mut response = Refusal::Domain(error).into_response();
+    finish(method, &mut response);
+    response
 }
 
 /// An answer without a body.

@@ -1,7 +1,7 @@
 //! The query of a request, decoded once.
 //!
 //! Clients sort it, re-encode it and add to it (`ns=`), so it is a list of pairs and unknown ones are let be.
-//! Source: distribution-spec "Pushing blobs"; WHATWG URL "application/x-www-form-urlencoded".
+//! Source: distribution-spec "Pushing blobs", "Listing Referrers"; RFC 3986 section 3.4.
 
 use crate::v2::route::decode;
 
@@ -44,8 +44,8 @@ impl Query {
 }
 
 fn plain(text: &str) -> String {
-    // A digest or a tag has no blank in it, so `+` could only be one that a form encoder made.
-    decode(&text.replace('+', " ")).into_owned()
+    // A `+` stays what it is (RFC 3986): artifact types have it, and no parameter has a blank.
+    decode(text).into_owned()
 }
 
 /// Percent-encodes a value of a query, all but the unreserved characters of RFC 3986.
@@ -77,6 +77,10 @@ mod tests {
         assert_eq!(query.get("_state"), None);
         assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(Query::read(None).get("n"), None);
+        assert_eq!(
+            Query::read(Some("artifactType=a/b+json")).get("artifactType"),
+            Some("a/b+json")
+        );
     }
 
     proptest! {

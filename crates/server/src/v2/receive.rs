@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use registry::{Body, BodyCut};
 
-/// Most of a refused body that is read for the client's sake.
-const DRAIN_BYTES: usize = 256 * 1024;
+/// Most of a refused body that is read for the client's sake: a manifest that is too large, and some more.
+const DRAIN_BYTES: usize = 6 * 1024 * 1024;
 /// And for how long.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 

@@ -5,7 +5,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use access::{Denied, Rejected};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{BadDigest, BadName, Code};
 use registry::{Error as E, UploadStatus};
@@ -39,8 +39,14 @@ pub enum Refusal {
     TooManyTags,
     /// The request target is too long.
     TargetTooLong,
+    /// The headers are too long.
+    HeadersTooLong,
+    /// No byte of the range exists in content of this size.
+    RangeOutside(u64),
     /// Everything is being shut down.
     Closing,
+    /// A health check failed.
+    Unfit,
     /// What an older registry left is being adopted.
     Starting,
 }
@@ -105,6 +111,9 @@ impl Refusal {
                     headers.insert(WWW_AUTHENTICATE, challenge);
                 }
             }
+            Self::RangeOutside(size) => {
+                crate::v2::put(headers, CONTENT_RANGE, &format!("bytes */{size}"));
+            }
             Self::Upload(_, status, location) => crate::v2::upload::progress(headers, &status, &location),
             Self::Misrouted(_)
             | Self::Rejected(_, None)
@@ -113,7 +122,9 @@ impl Refusal {
             | Self::Bad { .. }
             | Self::TooManyTags
             | Self::TargetTooLong
+            | Self::HeadersTooLong
             | Self::Closing
+            | Self::Unfit
             | Self::Starting => {}
         }
         response
@@ -153,6 +164,25 @@ impl Refusal {
             Self::TargetTooLong => {
                 let message = format!("a request target has at most {} bytes", crate::v2::TARGET_MAX);
                 one(StatusCode::URI_TOO_LONG, Code::Unsupported, message)
+            }
+            Self::HeadersTooLong => {
+                let message = format!(
+                    "the headers of a request have at most {} bytes",
+                    crate::v2::HEADERS_MAX
+                );
+                one(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    Code::Unsupported,
+                    message,
+                )
+            }
+            Self::RangeOutside(size) => {
+                let message = format!("no byte of this range exists: the blob has {size} bytes");
+                one(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
+            }
+            Self::Unfit => {
+                let message = "the registry is out of service now; try again later".to_owned();
+                one(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
             }
             Self::Closing => one(
                 StatusCode::SERVICE_UNAVAILABLE,

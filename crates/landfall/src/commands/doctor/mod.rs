@@ -125,7 +125,7 @@ struct Report<'a> {
 /// Looks at everything.
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let password = if arguments.password_stdin {
-        Some(super::user::password_from_stdin()?)
+        Some(super::password::password_from_stdin()?)
     } else {
         None
     };

@@ -1,0 +1,120 @@
+//! Sockets to listen on: made here, or taken over from systemd.
+//!
+//! Fails: a sentence that says what to do about an address that cannot be had.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use config::{Auth, Host, Listen, ListenAddr, Settings};
+use server::Listener;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::failure::Failure;
+use crate::systemd::Passed;
+
+/// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
+pub(crate) fn taken_over(
+    passed: Vec<Passed>,
+    settings: &Settings,
+) -> Result<Option<(Listener, String)>, Failure> {
+    let mut passed = passed.into_iter();
+    let Some(first) = passed.next() else {
+        return Ok(None);
+    };
+    for unused in passed {
+        tracing::warn!(
+            socket = unused.name,
+            "one socket is taken from systemd, and this is another: it is closed"
+        );
+    }
+    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
+    let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
+    if !is_private && matches!(settings.auth, Auth::NotConfigured) {
+        return Err(Failure::configuration(format!(
+            "error[LF-CFG-020]: others can reach {address}, the socket that systemd opened, and no login is configured\n  \
+             fix   landfall user add NAME, with the same --data or --config; or, open to everyone on purpose, `auth: none`"
+        )));
+    }
+    Ok(Some((listener, address)))
+}
+
+pub(crate) async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
+    match listen {
+        Listen::Tcp(address) => {
+            let (listener, address) = bind(address).await?;
+            Ok((Listener::Tcp(listener), address))
+        }
+        Listen::Unix(path) => {
+            remove_stale(path).await;
+            let listener = tokio::net::UnixListener::bind(path)
+                .map_err(|error| cannot_listen(&path.display().to_string(), &error))?;
+            Ok((Listener::Unix(listener), path.display().to_string()))
+        }
+    }
+}
+
+/// A socket that nobody answers on is left from a crash.
+async fn remove_stale(path: &Path) {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && tokio::net::UnixStream::connect(path).await.is_err() {
+        // If it stays, binding says why.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+pub(crate) async fn bind(address: &ListenAddr) -> Result<(tokio::net::TcpListener, String), Failure> {
+    let addresses: Vec<SocketAddr> = match &address.host {
+        // Machines without IPv6 have the second only.
+        Host::AllInterfaces => vec![
+            (IpAddr::from(Ipv6Addr::UNSPECIFIED), address.port).into(),
+            (IpAddr::from(Ipv4Addr::UNSPECIFIED), address.port).into(),
+        ],
+        Host::Ip(ip) => vec![(*ip, address.port).into()],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), address.port))
+            .await
+            .map_err(|error| cannot_listen(&address.to_string(), &error))?
+            .collect(),
+    };
+    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    for candidate in addresses {
+        match bind_one(candidate) {
+            Ok(listener) => {
+                let bound = listener.local_addr().unwrap_or(candidate);
+                return Ok((listener, bound.to_string()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                return Err(cannot_listen(&candidate.to_string(), &error));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(cannot_listen(&address.to_string(), &failure))
+}
+
+fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // One socket for both: [::] takes IPv4 too.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    tokio::net::TcpListener::from_std(socket.into())
+}
+
+fn cannot_listen(address: &str, error: &std::io::Error) -> Failure {
+    let fix = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --listen",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --listen"
+        }
+        _ => "choose another address with --listen",
+    };
+    Failure::failed(
+        "LF-SRV-002",
+        format!("cannot listen on {address}: {error}\n  fix   {fix}"),
+    )
+}
