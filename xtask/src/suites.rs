@@ -25,6 +25,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
         house,
         &[
             "acme",
+            "https",
             "docker",
             "containerd",
             "podman",
