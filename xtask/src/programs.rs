@@ -31,6 +31,8 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("nsenter", &["util-linux"]),
     ("nginx", &["nginx"]),
     ("openssl", &["openssl"]),
+    ("pebble", &["pebble"]),
+    ("pebble-challtestsrv", &["pebble"]),
     ("curl", &["curl"]),
     ("dpkg-deb", &["dpkg"]),
     ("podman", &["podman"]),

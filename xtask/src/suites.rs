@@ -24,6 +24,8 @@ pub(crate) fn journeys(house: &House) -> Outcome {
     e2e(
         house,
         &[
+            "acme",
+            "https",
             "docker",
             "containerd",
             "podman",

@@ -10,7 +10,7 @@ use config::{Settings, Tls, TlsSource};
 use tls::acme::{Acme, Challenge};
 use tls::files::Files;
 use tls::local::LocalCa;
-use tls::{Acceptor, Certificates, ClientAuth, Minimum, Name, is_public};
+use tls::{Acceptor, Certificates, ClientAuth, Facts, Minimum, Name, is_public};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, with_causes};
@@ -91,13 +91,35 @@ impl Plan {
     }
 }
 
+/// A certificate for another name starts all the same: clients may know the server by a name that no setting says.
+fn warn_of_other_names(settings: &Settings, tls: &Tls, certificate: &Path, facts: &Facts) {
+    let host = settings.http.host.as_ref();
+    let host = host.and_then(|host| host.as_str().parse::<http::Uri>().ok());
+    let host = host
+        .as_ref()
+        .and_then(http::Uri::host)
+        .map(|host| host.trim_matches(['[', ']']));
+    let own = tls.names.iter().map(String::as_str).chain(host);
+    for name in own.filter(|name| !facts.covers(name)) {
+        let file = certificate.display();
+        let names = facts.names.join(", ");
+        tracing::warn!(
+            "the certificate in {file} is for {names}, not for {name}: clients that use that name refuse it"
+        );
+    }
+}
+
 impl Https {
     /// A certificate to begin with. Blocks.
     pub(crate) fn open(settings: &Settings, tls: &Tls, data: &Path) -> Result<Self, Failure> {
         let plan = Plan::of(tls, data)?;
         let mut ca = None;
         let pair = match (&plan.files, &plan.local) {
-            (Some(files), _) => files.load(now()).map_err(|error| refuse(&error))?,
+            (Some(files), _) => {
+                let pair = files.load(now()).map_err(|error| refuse(&error))?;
+                warn_of_other_names(settings, tls, &files.certificate, &pair.facts);
+                pair
+            }
             (None, Some(local)) => {
                 let issued = local.issue(now()).map_err(|error| refuse(&error))?;
                 ca = Some((issued.ca, issued.fingerprint));

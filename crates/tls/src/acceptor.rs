@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::certificates::ACME_ALPN;
@@ -104,12 +104,31 @@ impl Acceptor {
             _ if first == [HANDSHAKE] => {}
             _ => return Ok(Accepted::Plain(stream)),
         }
-        let stream = self.inner.accept(stream).await?;
+        let stream = match self.inner.accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                let _ = let_go(stream).await;
+                return Err(error);
+            }
+        };
         if stream.get_ref().1.alpn_protocol() == Some(ACME_ALPN) {
             return Ok(Accepted::Asked);
         }
         Ok(Accepted::Tls(Box::new(Stream(stream))))
     }
+}
+
+/// Ends a refused connection so that the alert arrives: closed with bytes unread, it would be reset, and the client would
+/// not learn why. Source: RFC 9112 section 9.6.
+async fn let_go(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    for _ in 0..64 {
+        if stream.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl AsyncRead for Stream {

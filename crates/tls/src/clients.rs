@@ -42,7 +42,7 @@ pub(crate) fn verifier(
     }
     let mut roots = RootCertStore::empty();
     for path in authorities {
-        let text = disk::read(path)?;
+        let text = disk::read_of_operator(path, "http.tls.clientcas")?;
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(&text) {
             let certificate = certificate.map_err(|_| Error::NoCertificate(path.clone()))?;

@@ -31,11 +31,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The file's bytes. Blocks.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File {
+/// The bytes of a file that a setting names. Blocks.
+pub(crate) fn read_of_operator(path: &Path, setting: &'static str) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| Error::Unreadable {
         path: path.into(),
-        source,
+        setting,
+        reason: error.to_string(),
     })
 }
 

@@ -14,6 +14,19 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A file that the operator named cannot be read.
+    #[error(
+        "{} cannot be read: {reason}\n  fix   put the file there for the user that Landfall runs as, or name another in {setting}",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The setting that names it.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A file holds no certificate.
     #[error("{} holds no certificate\n  fix   it has to be PEM text with BEGIN CERTIFICATE, the server's own first, then those that signed it", .0.display())]
     NoCertificate(PathBuf),
@@ -32,7 +45,7 @@ pub enum Error {
         key: PathBuf,
     },
     /// The certificate's time is over.
-    #[error("the certificate in {} expired on {when}\n  fix   put the renewed one in its place; it is read again by itself", path.display())]
+    #[error("the certificate in {} expired on {when}\n  fix   put the renewed one and its key in their places; a running server reads them by itself", path.display())]
     Expired {
         /// The certificate file.
         path: PathBuf,
@@ -81,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::File { .. } => "LF-TLS-001",
+            Self::File { .. } | Self::Unreadable { .. } => "LF-TLS-001",
             Self::NoCertificate(_) => "LF-TLS-002",
             Self::NoKey(_) => "LF-TLS-003",
             Self::Mismatch { .. } => "LF-TLS-004",

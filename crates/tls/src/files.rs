@@ -1,7 +1,8 @@
 //! Certificate files of the operator: read at the start, read again when they change.
 //!
 //! The files are looked at each second rather than watched: that sees a rename, a bind mount and the symlink swap of
-//! Kubernetes alike. New files that cannot be used change nothing; the error names them, once for each change.
+//! Kubernetes alike. They are read once they lie still from one look to the next, so that a certificate whose key is still
+//! on its way is no error. New files that cannot be used change nothing; the error names them, once for each change.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ type Stamp = Option<(i64, i64, u64, u64)>;
 impl Files {
     /// Reads both; a certificate whose time is over is refused. Blocks.
     pub fn load(&self, now: i64) -> Result<Pair, Error> {
-        let (chain, key) = (disk::read(&self.certificate)?, disk::read(&self.key)?);
+        let chain = disk::read_of_operator(&self.certificate, "http.tls.certificate")?;
+        let key = disk::read_of_operator(&self.key, "http.tls.key")?;
         let pair = Pair::parse(&chain, &key, &self.certificate, &self.key)?;
         if pair.facts.not_after < now {
             let when = jiff::Timestamp::from_second(pair.facts.not_after);
@@ -43,19 +45,26 @@ impl Files {
 
     /// Keeps `certificates` at what the files hold, until `stop`.
     pub async fn watch(self, certificates: Arc<Certificates>, now: fn() -> i64, stop: CancellationToken) {
-        let mut known = self.stamps().await;
+        // The first look reads them too: they may have changed since the start read them.
+        let mut known = None;
+        let mut seen = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let stamps = self.stamps().await;
+            let stamps = Some(self.stamps().await);
+            if stamps != seen {
+                seen = stamps;
+                continue;
+            }
             if stamps == known {
                 continue;
             }
             known = stamps;
             let files = self.clone();
             match tokio::task::spawn_blocking(move || files.load(now())).await {
+                Ok(Ok(pair)) if pair.facts == certificates.facts() => {}
                 Ok(Ok(pair)) => {
                     tracing::info!(
                         certificate = %self.certificate.display(),

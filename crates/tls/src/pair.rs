@@ -71,6 +71,15 @@ impl Pair {
 }
 
 impl Facts {
+    /// Whether clients that call the server by this name accept it; a star stands for the first label. Source: RFC 9525.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        let wild = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        self.names.iter().any(|own| {
+            own.eq_ignore_ascii_case(name) || wild.as_ref().is_some_and(|wild| own.eq_ignore_ascii_case(wild))
+        })
+    }
+
     pub(crate) fn read(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         let names = parsed.subject_alternative_name().ok().flatten();
