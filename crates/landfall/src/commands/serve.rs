@@ -328,12 +328,11 @@ pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
         }
         systemd::notify(State::Stopping);
         told.cancel();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        // Whoever presses Ctrl-C again is at a terminal and means it; a manager may repeat its SIGTERM.
+        if interrupt.recv().await.is_some() {
+            eprintln!("ended at once by a second interrupt: running requests were cut");
+            std::process::exit(130);
         }
-        eprintln!("ended at once by a second signal: running requests were cut");
-        std::process::exit(130);
     });
     Ok(stop)
 }
