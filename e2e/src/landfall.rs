@@ -40,6 +40,21 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// The program under test as a command, with no setting of the test's own surroundings, variables or files, reaching it.
+#[must_use]
+pub fn command() -> Command {
+    shielded(&program())
+}
+
+fn shielded(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
+        command.env_remove(name);
+    }
+    command.env("LANDFALL_CONFIG", DEFAULTS);
+    command
+}
+
 /// How to start a server.
 #[derive(Clone)]
 pub struct Launch {
@@ -89,13 +104,9 @@ impl Launch {
     /// Starts the process, and waits for nothing.
     #[must_use]
     pub fn spawn(&self) -> Landfall {
-        let mut command = Command::new(&self.program);
-        for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
-            command.env_remove(name);
-        }
+        let mut command = shielded(&self.program);
         command
             .args(&self.arguments)
-            .env("LANDFALL_CONFIG", DEFAULTS)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())

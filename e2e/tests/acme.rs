@@ -156,8 +156,7 @@ impl Scene {
     }
 
     fn start_landfall(&mut self, challenge: &str, more: &[(&str, &Path)]) {
-        let mut landfall = Command::new(e2e::landfall::program());
-        landfall.env_remove("LANDFALL_BIN");
+        let mut landfall = e2e::landfall::command();
         landfall
             .args([
                 "serve",
@@ -169,10 +168,6 @@ impl Scene {
                 "--data",
             ])
             .arg(self.at("data"))
-            .env(
-                "LANDFALL_CONFIG",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/defaults.yaml"),
-            )
             .env(
                 "LANDFALL_HTTP__PLAIN_ADDR",
                 format!("127.0.0.1:{}", self.ports.http),
@@ -314,14 +309,9 @@ fn a_renewal_cuts_no_running_download() {
         assert!(Instant::now() < deadline, "the first request is not answered");
         std::thread::sleep(Duration::from_millis(50));
     }
-    run(Command::new(e2e::landfall::program())
+    run(e2e::landfall::command()
         .args(["tls", "renew", NAME, "--data"])
-        .env_remove("LANDFALL_BIN")
         .arg(scene.at("data"))
-        .env(
-            "LANDFALL_CONFIG",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/defaults.yaml"),
-        )
         .env(
             "LANDFALL_TLS__ACME__DIRECTORY",
             format!("https://127.0.0.1:{}/dir", scene.ports.acme),
