@@ -134,6 +134,7 @@ impl Docker {
             .arg(folder)
             .arg(line)
             .env("PATH", path_with_sbin());
+        crate::landfall::remove_settings(&mut command);
         run(&mut self.told_where(command))
     }
 

@@ -48,11 +48,16 @@ pub fn command() -> Command {
 
 fn shielded(program: &Path) -> Command {
     let mut command = Command::new(program);
+    remove_settings(&mut command);
+    command.env("LANDFALL_CONFIG", DEFAULTS);
+    command
+}
+
+/// Keeps the variables of the test run, which a server would take for settings, from a command.
+pub(crate) fn remove_settings(command: &mut Command) {
     for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
         command.env_remove(name);
     }
-    command.env("LANDFALL_CONFIG", DEFAULTS);
-    command
 }
 
 /// How to start a server.

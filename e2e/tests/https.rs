@@ -277,7 +277,7 @@ fn docker_trusts_the_local_ca_as_the_printed_steps_say() {
         folder: folder.path(),
     };
     types(&format!(
-        "env -u LANDFALL_BIN {setting} {server} serve {NAME} --tls local --data data >log 2>&1 </dev/null & echo $! >pid"
+        "{setting} {server} serve {NAME} --tls local --data data >log 2>&1 </dev/null & echo $! >pid"
     ))
     .succeeded();
     let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
