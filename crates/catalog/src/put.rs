@@ -13,6 +13,7 @@ use crate::history::{ChangeKind, EventKind, record_change};
 use crate::links::forget_missing;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
+use crate::stamps::{Aspect, Touched};
 use crate::tags::{Held, Setting, Target, set_tag};
 use crate::usage::{Usage, count};
 use crate::users::actor_id;
@@ -139,6 +140,8 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
             values![repo.id, *tag],
         )?;
     }
+    // Also where nothing new comes of it: the type that it is served as may change.
+    tx.touch(Touched::One(repo.slot, Aspect::Manifests));
     let body = store_body(tx, new)?;
     let stored = store_row(tx, repo, body, new)?;
     let missing = store_edges(tx, repo, stored, new)?;

@@ -21,6 +21,7 @@ use crate::access_log::Line;
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::origin::Peer;
+use crate::outlet::Outlet;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
@@ -37,6 +38,7 @@ fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(context.options.head_time)
+        .writev(true) // what an outlet needs: slices are passed on, never copied together
         .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
@@ -62,7 +64,12 @@ impl Caller {
     /// Answers requests until the connection ends, or the server goes down and the running ones are done.
     pub(crate) async fn converse(self, opened: Opened) {
         let context = self.live.now();
-        let Opened { stream, beside, h2 } = opened;
+        let Opened {
+            stream,
+            outlet,
+            beside,
+            h2,
+        } = opened;
         let h2 = h2.unwrap_or(context.options.h2c);
         let working = Working::default();
         let io = TokioIo::new(Patient::new(
@@ -78,11 +85,11 @@ impl Caller {
         } = self;
         let service = service_fn(move |request| {
             let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
-            let working = working.clone();
+            let (working, outlet) = (working.clone(), outlet.clone());
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => answer(live, pages, request, peer, working).await,
+                    None => answer(live, pages, request, Sender { peer, outlet }, working).await,
                 }
             }
         });
@@ -94,12 +101,25 @@ impl Caller {
     }
 }
 
+/// Who sends a request, and how files get to it.
+pub(crate) struct Sender {
+    pub(crate) peer: Peer,
+    outlet: Option<Outlet>,
+}
+
+impl Sender {
+    /// The outlet, if it can be used for an answer in this version of HTTP.
+    pub(crate) fn outlet(&self, version: http::Version) -> Option<Outlet> {
+        self.outlet.clone().filter(|_| version <= http::Version::HTTP_11)
+    }
+}
+
 /// Answers one request, whatever it is.
 async fn answer(
     serving: Arc<Live>,
     mut pages: axum::Router,
     request: Request<Incoming>,
-    peer: Peer,
+    sender: Sender,
     working: Working,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
@@ -112,13 +132,13 @@ async fn answer(
         &path,
         request.version(),
         request.headers(),
-        context.origin.client(request.headers(), peer),
+        context.origin.client(request.headers(), sender.peer),
     );
     let mut told = Told::default();
     let answering = async {
         match path.strip_prefix(context.origin.prefix.as_str()) {
             Some(inner) if inner == "/v2" || inner.starts_with("/v2/") => {
-                v2::answer(&context, request, inner, peer, &mut told).await
+                v2::answer(&context, request, inner, sender, &mut told).await
             }
             _ => match pages.call(request).await {
                 Ok(response) => response.map(Body::Page),

@@ -10,9 +10,9 @@ use http::{HeaderName, HeaderValue};
 use registry::Registry;
 
 use crate::access_log::AccessLog;
-use crate::body::ReadPool;
 use crate::health::Health;
 use crate::origin::Origin;
+use crate::read_pool::ReadPool;
 use crate::room::Room;
 use crate::v2::state::StateKey;
 

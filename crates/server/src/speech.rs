@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::beside::{Aside, Beside};
+use crate::outlet::{self, Outlet, Sending};
 
 /// A connection as the operating system hands it out.
 pub(crate) enum Socket {
@@ -34,6 +35,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 /// A connection that is ready for requests.
 pub(crate) struct Opened {
     pub(crate) stream: Box<dyn Stream>,
+    /// The kernel's way out for files, where nothing must see their bytes.
+    pub(crate) outlet: Option<Outlet>,
     /// Answers before everybody else.
     pub(crate) beside: Option<Aside>,
     /// Whether HTTP/2 may be spoken, where that does not depend on the settings of the moment.
@@ -43,30 +46,38 @@ pub(crate) struct Opened {
 impl Speech {
     /// Finds out; `None` for who wanted nothing but a look at the certificate.
     pub(crate) async fn open(self, socket: Socket) -> io::Result<Option<Opened>> {
-        let clear = |stream: Box<dyn Stream>| Opened {
-            stream,
-            beside: None,
-            h2: None,
-        };
         let aside = |stream: TcpStream, beside: Beside| Opened {
             stream: Box::new(stream),
+            outlet: None,
             beside: Some(Aside::Instead(beside)),
             h2: None,
         };
         Ok(Some(match (self, socket) {
-            (_, Socket::Unix(stream)) => clear(Box::new(stream)),
-            (Self::Clear, Socket::Tcp(stream)) => clear(Box::new(stream)),
+            (_, Socket::Unix(stream)) => clear(stream),
+            (Self::Clear, Socket::Tcp(stream)) => clear(stream),
             (Self::Beside(beside), Socket::Tcp(stream)) => aside(stream, beside),
             (Self::Tls(acceptor, beside), Socket::Tcp(stream)) => match acceptor.accept(stream).await? {
                 Accepted::Plain(stream) => aside(stream, beside),
                 Accepted::Asked => return Ok(None),
                 Accepted::Tls(stream) => Opened {
                     stream,
+                    outlet: None,
                     beside: Some(Aside::Also(beside)),
                     // What may be spoken was agreed in the handshake.
                     h2: Some(true),
                 },
             },
         }))
+    }
+}
+
+/// HTTP as it is, on a socket that the kernel can send files to.
+fn clear(socket: impl outlet::Socket) -> Opened {
+    let (stream, outlet) = Sending::new(socket);
+    Opened {
+        stream: Box::new(stream),
+        outlet: Some(outlet),
+        beside: None,
+        h2: None,
     }
 }

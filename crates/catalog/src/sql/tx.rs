@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Error;
 use crate::sql::dialect::{Dialect, expand};
 use crate::sql::value::{Row, Value};
+use crate::stamps::Touched;
 
 /// A transaction that is under way.
 pub struct Tx<'a> {
     connection: Connection<'a>,
     given_up: bool,
+    touched: Vec<Touched>,
 }
 
 /// Who runs the statements.
@@ -90,6 +92,7 @@ impl<'a> Tx<'a> {
         Self {
             connection,
             given_up: false,
+            touched: Vec::new(),
         }
     }
 
@@ -100,6 +103,17 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up
+    }
+
+    /// Once this is committed, answers about that hold no more.
+    pub(crate) fn touch(&mut self, what: Touched) {
+        if !self.touched.contains(&what) {
+            self.touched.push(what);
+        }
+    }
+
+    pub(crate) fn touched(&self) -> &[Touched] {
+        &self.touched
     }
 
     /// Which stripe of the counters to add to.
