@@ -60,7 +60,9 @@ impl<What: Hash + Eq + Clone, A: Answer> Recall<What, A> {
         let key = (repository.clone(), what.clone());
         let stamp = self.catalog.stamp(repository, self.aspect);
         let kept = stamp.and_then(|_| self.kept.get(&key));
-        let answer = kept.filter(|(then, _)| Some(*then) == stamp).map(|(_, answer)| answer);
+        let answer = kept
+            .filter(|(then, _)| Some(*then) == stamp)
+            .map(|(_, answer)| answer);
         (answer, Open { key, stamp })
     }
 

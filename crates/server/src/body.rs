@@ -134,7 +134,9 @@ impl BlobBody {
             return Some(outlet.stand_in(file, span.first, now));
         }
         self.reading = Some(Box::pin(async move {
-            file.bring(span.first, now as u64).await.map_err(io::Error::other)?;
+            file.bring(span.first, now as u64)
+                .await
+                .map_err(io::Error::other)?;
             Ok(outlet.stand_in(file, span.first, now))
         }));
         None
@@ -148,7 +150,9 @@ impl BlobBody {
             return Some(room.into_bytes());
         }
         self.reading = Some(Box::pin(async move {
-            file.bring(span.first, now as u64).await.map_err(io::Error::other)?;
+            file.bring(span.first, now as u64)
+                .await
+                .map_err(io::Error::other)?;
             let room = file.read_into(span.first, room).await.map_err(io::Error::other)?;
             Ok(room.into_bytes())
         }));
@@ -160,7 +164,10 @@ impl BlobBody {
         let now = usize::try_from(span.len()).unwrap_or(usize::MAX).min(most);
         let first = span.first + now as u64;
         if first <= span.last {
-            let rest = Span { first, last: span.last };
+            let rest = Span {
+                first,
+                last: span.last,
+            };
             self.pieces.push_front(Piece::File(file.clone(), rest));
         }
         now

@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tower_service::Service;
 
-use crate::access_log::Line;
+use crate::access_log::Asked;
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::origin::Peer;
@@ -126,14 +126,8 @@ async fn answer(
     let context = serving.now();
     // While a request is worked on, a silent connection is not an idle one.
     let _at_work = working.begin();
-    let path = request.uri().path().to_owned();
-    let line = Line::new(
-        request.method(),
-        &path,
-        request.version(),
-        request.headers(),
-        context.origin.client(request.headers(), sender.peer),
-    );
+    let asked = Asked::new(&request, context.origin.client(request.headers(), sender.peer));
+    let path = asked.path();
     let mut told = Told::default();
     let answering = async {
         match path.strip_prefix(context.origin.prefix.as_str()) {
@@ -151,7 +145,7 @@ async fn answer(
         .await
         .unwrap_or_else(|_| {
             tracing::error!(path, "a request ran into a fault of the server; please report it");
-            v2::fault(&line.method)
+            v2::fault(&asked.method)
         });
     add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())
@@ -159,7 +153,7 @@ async fn answer(
         .unwrap_or_default();
     context
         .access_log
-        .write(&line, &told, response.status(), bytes, began.elapsed());
+        .write(&asked, &told, response.status(), bytes, began.elapsed());
     Ok(response)
 }
 

@@ -11,10 +11,26 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::beside::{Aside, Beside};
 use crate::outlet::{self, Outlet, Sending};
 
-/// A connection as the operating system hands it out.
+/// A connection that is not on its lane yet.
+pub(crate) enum Fresh {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A connection on its lane.
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl Fresh {
+    /// From now on the runtime that this is called in waits for its bytes.
+    pub(crate) fn settle(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// What connections of one listener speak.
@@ -45,7 +61,8 @@ pub(crate) struct Opened {
 
 impl Speech {
     /// Finds out; `None` for who wanted nothing but a look at the certificate.
-    pub(crate) async fn open(self, socket: Socket) -> io::Result<Option<Opened>> {
+    pub(crate) async fn open(self, fresh: Fresh) -> io::Result<Option<Opened>> {
+        let socket = fresh.settle()?;
         let aside = |stream: TcpStream, beside: Beside| Opened {
             stream: Box::new(stream),
             outlet: None,

@@ -194,6 +194,8 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Error> {
     raw.pragma_update(None, "foreign_keys", true)?;
     raw.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     raw.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+    // A plan is made once for a statement, not anew for every value that is bound to it.
+    raw.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     raw.pragma_update(None, "temp_store", "MEMORY")?;
     raw.pragma_update(None, "cell_size_check", true)?;
     // The checkpointer moves the log; a connection that ends must not, least of all after a failed commit.

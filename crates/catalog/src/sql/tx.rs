@@ -28,7 +28,8 @@ pub(crate) enum Connection<'a> {
 /// A connection to a file, and the texts that were expanded for it.
 pub(crate) struct SqliteSession {
     pub(crate) raw: rusqlite::Connection,
-    texts: RefCell<HashMap<&'static str, Rc<str>>>,
+    /// By address: each statement stands in one place of the program.
+    texts: RefCell<HashMap<(usize, usize), Rc<str>>>,
     /// Every statement that any connection of this catalog prepared.
     seen: Arc<Mutex<BTreeSet<&'static str>>>,
 }
@@ -52,11 +53,12 @@ impl SqliteSession {
     }
 
     fn text(&self, sql: &'static str) -> Rc<str> {
-        if let Some(text) = self.texts.borrow().get(sql) {
+        let place = (sql.as_ptr().addr(), sql.len());
+        if let Some(text) = self.texts.borrow().get(&place) {
             return Rc::clone(text);
         }
         let text: Rc<str> = expand(sql, Dialect::Sqlite).into();
-        self.texts.borrow_mut().insert(sql, Rc::clone(&text));
+        self.texts.borrow_mut().insert(place, Rc::clone(&text));
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

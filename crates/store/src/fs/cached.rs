@@ -28,7 +28,12 @@ impl BlobFile {
     #[must_use]
     pub fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
         let read = self.file().map_or(Ok(0), |file| {
-            preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT)
+            preadv2(
+                file,
+                &mut [IoSliceMut::new(buffer)],
+                offset,
+                ReadWriteFlags::NOWAIT,
+            )
         });
         // A file system that cannot answer without waiting says so; then the reading is done elsewhere.
         read.unwrap_or(0)
@@ -74,7 +79,9 @@ fn ask(file: &File, from: u64, to: u64) {
 fn looks(offset: u64, len: u64) -> impl Iterator<Item = u64> {
     let end = offset.saturating_add(len);
     let step = usize::try_from(LOOK).unwrap_or(usize::MAX);
-    (offset..end).step_by(step).chain(end.checked_sub(1).filter(|_| len > 0))
+    (offset..end)
+        .step_by(step)
+        .chain(end.checked_sub(1).filter(|_| len > 0))
 }
 
 #[cfg(test)]
@@ -85,6 +92,9 @@ mod tests {
     fn the_first_and_the_last_byte_are_looked_at() {
         assert_eq!(looks(5, 0).count(), 0);
         assert_eq!(looks(5, 1).collect::<Vec<_>>(), [5, 5]);
-        assert_eq!(looks(7, 2 * LOOK).collect::<Vec<_>>(), [7, 7 + LOOK, 6 + 2 * LOOK]);
+        assert_eq!(
+            looks(7, 2 * LOOK).collect::<Vec<_>>(),
+            [7, 7 + LOOK, 6 + 2 * LOOK]
+        );
     }
 }

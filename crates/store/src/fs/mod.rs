@@ -60,8 +60,8 @@ impl Default for FsOptions {
     fn default() -> Self {
         Self {
             allow_network: false,
-            buffers: 8,
-            buffer_bytes: 4 * 1024 * 1024,
+            buffers: 32,
+            buffer_bytes: 1024 * 1024,
             inline_max: 16 * 1024,
             direct: true,
         }
