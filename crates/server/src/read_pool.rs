@@ -14,9 +14,9 @@ const SMALL: usize = 16 * 1024;
 
 /// The budget.
 #[derive(Clone)]
-pub struct ReadPool(Arc<Mutex<Shelf>>);
+pub struct ReadPool(Arc<Mutex<Stock>>);
 
-struct Shelf {
+struct Stock {
     /// Large pieces that may still be handed out.
     left: usize,
     lent: usize,
@@ -35,7 +35,7 @@ impl ReadPool {
     /// A pool of `bytes`.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Mutex::new(Shelf {
+        Self(Arc::new(Mutex::new(Stock {
             left: bytes / PIECE,
             lent: 0,
             spare: Vec::new(),
@@ -44,19 +44,19 @@ impl ReadPool {
 
     /// A piece: large, or small if there is no room for more of those.
     pub(crate) fn take(&self) -> Room {
-        let mut shelf = self.lock();
-        if shelf.left == 0 {
-            drop(shelf);
+        let mut stock = self.lock();
+        if stock.left == 0 {
+            drop(stock);
             return Room::new(vec![0; SMALL].into(), None);
         }
-        shelf.left -= 1;
-        shelf.lent += 1;
-        let spare = shelf.spare.pop();
-        drop(shelf);
+        stock.left -= 1;
+        stock.lent += 1;
+        let spare = stock.spare.pop();
+        drop(stock);
         Room::new(spare.unwrap_or_else(|| vec![0; PIECE].into()), Some(self.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf> {
+    fn lock(&self) -> MutexGuard<'_, Stock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,13 +102,13 @@ impl Drop for Room {
     fn drop(&mut self) {
         let Some(pool) = self.pool.take() else { return };
         let bytes = std::mem::take(&mut self.bytes);
-        let mut shelf = pool.lock();
-        shelf.left += 1;
-        shelf.lent -= 1;
-        if shelf.lent == 0 {
-            shelf.spare.clear();
+        let mut stock = pool.lock();
+        stock.left += 1;
+        stock.lent -= 1;
+        if stock.lent == 0 {
+            stock.spare.clear();
         } else {
-            shelf.spare.push(bytes);
+            stock.spare.push(bytes);
         }
     }
 }
