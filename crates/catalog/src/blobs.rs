@@ -11,6 +11,7 @@ use crate::history::{ChangeKind, OpKind, record_change, record_op};
 use crate::links::{BlobRow, link, should_renew};
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, Value, values};
+use crate::stamps::Touched;
 use crate::tombstones::{Reason, bury};
 use crate::uploads::delete_upload;
 use crate::usage::count_stored;
@@ -90,6 +91,8 @@ pub struct BlobRecord {
     pub location: Option<String>,
     /// Whether they are what they should be.
     pub health: Health,
+    /// Until when it stays without a manifest; none: for as long as one names it.
+    pub review_at: Option<i64>,
     /// Whether a promise that the blob stays needs [`touch_blob`] first.
     pub renew: bool,
 }
@@ -151,6 +154,7 @@ fn store_row(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<(i64, Published), Error>
             values![id, location, inline, blob.now],
         )? > 0;
         let (loser, not_before, reason) = if repaired {
+            tx.touch(Touched::All); // every repository that serves the blob
             let not_before = blob.now.saturating_add(READ_GRACE_MS);
             (old.as_ref(), not_before, Reason::Repaired)
         } else {
@@ -190,6 +194,7 @@ pub fn find_blob(
                 size: row.get(0)?,
                 location: row.get(1)?,
                 health: row.get(2)?,
+                review_at: row.get(3)?,
                 renew: should_renew(row.get(3)?, now, lease_ms),
             })
         },
@@ -288,6 +293,7 @@ pub fn mark_blob(
             values![digest, health as i64],
         )?,
     };
+    tx.touch(Touched::All);
     Ok(marked > 0)
 }
 

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use oci::RepositoryName;
+
 use crate::Error;
 use crate::engine::{
     Broken, Lane, PostgresEngine, PostgresOptions, Queue, SqliteEngine, SqliteOptions, cause, job,
 };
 use crate::sql::Tx;
+use crate::stamps::{Aspect, Slot, Stamp};
 
 /// A catalog, open. Cheap to clone; the last one to go closes it.
 #[derive(Clone)]
@@ -104,6 +107,16 @@ impl Catalog {
                 source: cause("the catalog's thread ended"),
             })
         })
+    }
+
+    /// The stamp of what a repository serves, to note before a read whose answer is kept. None where other processes
+    /// write too: then nothing may be kept.
+    #[must_use]
+    pub fn stamp(&self, repository: &RepositoryName, aspect: Aspect) -> Option<Stamp> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => Some(engine.stamps.now(Slot::of(repository), aspect)),
+            Engine::Postgres(_) => None,
+        }
     }
 
     /// Whether a commit failed to reach the disk. Writes are refused from then on; reads go on.

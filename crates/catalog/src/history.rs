@@ -8,6 +8,7 @@ use oci::{Digest, RepositoryName, Tag};
 use crate::Error;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
+use crate::stamps::{Aspect, Touched};
 use crate::users::actor_id;
 
 /// What an operation was. The numbers are kept in the database.
@@ -157,7 +158,7 @@ pub(crate) fn record_event(tx: &mut Tx<'_>, repo: Repo, event: &Event<'_>, now: 
     seq.ok_or_else(|| Error::Impossible("a tag event without a number".to_owned()))
 }
 
-/// Tells caches what to forget.
+/// Tells caches what to forget: ours by their stamps, those of other processes by the row.
 pub(crate) fn record_change(
     tx: &mut Tx<'_>,
     kind: ChangeKind,
@@ -165,6 +166,11 @@ pub(crate) fn record_change(
     key: &str,
     now: i64,
 ) -> Result<(), Error> {
+    let aspect = match kind {
+        ChangeKind::Tag | ChangeKind::Manifest => Aspect::Manifests,
+        ChangeKind::Blob => Aspect::Blobs,
+    };
+    tx.touch(Touched::One(repo.slot, aspect));
     tx.execute(
         "INSERT INTO changes(at, kind, repo_id, key) VALUES (?1, ?2, ?3, ?4)",
         values![now, kind as i64, repo.id, key],

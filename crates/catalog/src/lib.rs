@@ -23,6 +23,7 @@ mod repos;
 mod restore;
 mod schema;
 mod sql;
+mod stamps;
 mod tags;
 mod tombstones;
 mod trash;
@@ -44,13 +45,14 @@ pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
     adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported,
 };
-pub use links::{MountSource, mount_blob, repos_with_blob};
+pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
 pub use referrers::{Referrer, ReferrersPage, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
 pub use restore::{Restored, restore};
 pub use sql::Tx;
+pub use stamps::{Aspect, Stamp};
 pub use tags::{TagPage, delete_tag, list_tags};
 pub use tombstones::{due_tombstones, finish_tombstones, postpone_tombstones};
 pub use trash::{Trashed, trash_manifest};

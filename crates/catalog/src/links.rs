@@ -172,6 +172,7 @@ pub(crate) fn forget_missing(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Re
 }
 
 /// Whether a lease should be renewed: less than half of it is left. One that an edge held needs none.
-pub(crate) fn should_renew(review_at: Option<i64>, now: i64, lease_ms: i64) -> bool {
+#[must_use]
+pub fn should_renew(review_at: Option<i64>, now: i64, lease_ms: i64) -> bool {
     review_at.is_some_and(|review_at| review_at < now.saturating_add(lease_ms / 2))
 }

@@ -18,6 +18,8 @@ pub struct ManifestRecord {
     pub media_type: String,
     /// Bytes that it has.
     pub size: u64,
+    /// Until when it stays without a tag or an index; none: for as long as it has one.
+    pub review_at: Option<i64>,
     /// Whether a promise that the manifest stays needs [`touch_manifest`] first.
     pub renew: bool,
 }
@@ -83,6 +85,7 @@ fn record(row: &Row<'_>, now: i64, keep_ms: i64) -> Result<ManifestRecord, Error
         digest: row.get(0)?,
         media_type: row.get(1)?,
         size: row.get(2)?,
+        review_at: row.get(3)?,
         renew: should_renew(row.get(3)?, now, keep_ms),
     })
 }

@@ -13,6 +13,7 @@ use crate::history::{ChangeKind, EventKind, record_change};
 use crate::links::forget_missing;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
+use crate::stamps::{Aspect, Touched};
 use crate::tags::{Held, Setting, Target, set_tag};
 use crate::usage::{Usage, count};
 use crate::users::actor_id;
@@ -139,9 +140,15 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
             values![repo.id, *tag],
         )?;
     }
+    // Also where nothing new comes of it: the type that it is served as may change.
+    tx.touch(Touched::One(repo.slot, Aspect::Manifests));
     let body = store_body(tx, new)?;
     let stored = store_row(tx, repo, body, new)?;
-    let missing = store_edges(tx, repo, stored, new)?;
+    let missing = if stored.created || !has_all_edges(tx, stored.id, new)? {
+        store_edges(tx, repo, stored, new)?
+    } else {
+        Vec::new()
+    };
     if !missing.is_empty() {
         tx.give_up();
         return Ok(PutManifest::Missing(missing));
@@ -235,6 +242,18 @@ fn store_row(tx: &mut Tx<'_>, repo: Repo, body: i64, new: &NewManifest) -> Resul
             created: trashed,
         });
     }
+}
+
+/// Whether a manifest that was served all along has an edge to everything that it names. Its edges were made from the
+/// same bytes, and nothing that they lead to can have gone; only what was missing then may have come since.
+fn has_all_edges(tx: &mut Tx<'_>, id: i64, new: &NewManifest) -> Result<bool, Error> {
+    // A child may have been a blob then and a manifest now.
+    let is_image = new.children.is_empty();
+    Ok(is_image
+        && !tx.exists(
+            "SELECT 1 FROM manifest_missing WHERE manifest_id = ?1 LIMIT 1",
+            values![id],
+        )?)
 }
 
 /// Edges to everything that the manifest names and the repository serves; the digests that it must have and lacks.

@@ -9,6 +9,7 @@ use oci::RepositoryName;
 
 use crate::Error;
 use crate::sql::{Row, Tx, values};
+use crate::stamps::Slot;
 
 /// One page of the list of repositories.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -24,6 +25,8 @@ pub struct RepositoriesPage {
 pub(crate) struct Repo {
     pub(crate) id: i64,
     pub(crate) namespace_id: i64,
+    /// Where the stamps of its name are.
+    pub(crate) slot: Slot,
 }
 
 impl Repo {
@@ -35,6 +38,7 @@ impl Repo {
                 Ok(Self {
                     id: row.get(0)?,
                     namespace_id: row.get(1)?,
+                    slot: Slot::of(name),
                 })
             },
         )

@@ -4,13 +4,14 @@
 //! Nothing is overwritten by it: a tag that has been set anew since stays, and is reported. Fails never by halves; an
 //! operation whose manifests were purged is `Gone`.
 
-use oci::{Digest, Tag};
+use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
 use crate::history::{ChangeKind, EventKind, OpKind, record_change, record_op};
 use crate::manifests::{find_live, keep_until};
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
+use crate::stamps::Slot;
 use crate::tags::{Held, Setting, Target, find_tag, remove_tag, set_tag};
 use crate::usage::{Usage, count};
 
@@ -63,11 +64,12 @@ pub fn restore(
     actor: Option<&str>,
 ) -> Result<Restored, Error> {
     let found = tx.first(
-        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id FROM ops o JOIN repos r ON r.id = o.repo_id
+        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id, r.name FROM ops o JOIN repos r ON r.id = o.repo_id
          WHERE o.id = ?1 AND r.deleted_at IS NULL @update OF o",
         values![op],
         |row: &Row<'_>| {
-            let repo = Repo { id: row.get(3)?, namespace_id: row.get(4)? };
+            let slot = Slot::of(&row.get::<RepositoryName>(5)?);
+            let repo = Repo { id: row.get(3)?, namespace_id: row.get(4)?, slot };
             Ok((row.get::<i64>(0)?, row.get::<Option<String>>(1)?, row.get::<Option<i64>>(2)?, repo))
         },
     )?;

@@ -1,78 +1,123 @@
 //! Lines of the log go to a thread of their own, so that a reader who stalls holds up no request.
 //!
-//! Units: lines; at most `LINES_MAX` wait. When the reader is too slow, lines are dropped and counted, and the count is
-//! written when there is room again. Fails: never; a closed pipe ends the log, not the server.
+//! Units: bytes; at most `WAITING_MAX` wait. The thread writes all that waits at once, then pauses for a moment, so that a
+//! busy server pays for few writes and few wake-ups. When the reader is too slow, lines are dropped and counted, and the
+//! count is written when there is room again. Fails: never; a closed pipe ends the log, not the server.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Most lines that wait.
-const LINES_MAX: usize = 4096;
+/// Most bytes that wait.
+const WAITING_MAX: usize = 1024 * 1024;
+/// Between two writes.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long the end waits for the last lines.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-enum Entry {
-    Line(Vec<u8>),
-    /// Everything before it is written: answer.
-    Flush(SyncSender<()>),
-}
-
 /// Where lines are handed in. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct LogThread {
-    queue: SyncSender<Entry>,
-    lost: Arc<AtomicU64>,
+pub(crate) struct LogThread(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    handed_in: Condvar,
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<u8>,
+    lost: u64,
+    /// The thread sleeps until somebody tells it.
+    idle: bool,
+    /// Somebody waits for the end of all that is here.
+    flushing: bool,
+    /// Bytes handed in and bytes written, since the start.
+    taken: u64,
+    done: u64,
 }
 
 impl LogThread {
     /// Starts a thread that writes to `out`.
     pub(crate) fn start(name: &str, out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, entries) = sync_channel(LINES_MAX);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lost);
+        let shared = Arc::new(Shared::default());
+        let work = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || write_all(out, &entries, &counted))?;
-        Ok(Self { queue, lost })
+            .spawn(move || work.write_all(out))?;
+        Ok(Self(shared))
     }
 
-    /// Hands a line in, or drops it if too many wait.
+    /// Hands a line in, or drops it if too much waits.
     pub(crate) fn line(&self, line: &[u8]) {
-        if self.queue.try_send(Entry::Line(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.0.lock();
+        if state.lines.len() + line.len() > WAITING_MAX {
+            state.lost += 1;
+            return;
+        }
+        if state.lost > 0 {
+            let lost = std::mem::take(&mut state.lost);
+            let note = format!("level=warning msg=\"the log's reader is too slow\" lines_lost={lost}\n");
+            state.take(note.as_bytes());
+        }
+        state.take(line);
+        let wake = std::mem::take(&mut state.idle);
+        drop(state);
+        if wake {
+            self.0.handed_in.notify_one();
         }
     }
 
     /// Waits, not for long, until what was handed in is written.
     pub(crate) fn flush(&self) {
-        let (done, written) = sync_channel(1);
-        if self.queue.try_send(Entry::Flush(done)).is_ok() {
-            // A reader who stalls for good must not keep us from ending.
-            let _ = written.recv_timeout(FLUSH_TIME);
-        }
+        let mut state = self.0.lock();
+        let all = state.taken;
+        (state.flushing, state.idle) = (true, false);
+        self.0.handed_in.notify_one();
+        // A reader who stalls for good must not keep us from ending.
+        let waiting = self
+            .0
+            .written
+            .wait_timeout_while(state, FLUSH_TIME, |state| state.done < all);
+        drop(waiting);
     }
 }
 
-fn write_all(mut out: impl Write, entries: &Receiver<Entry>, lost: &AtomicU64) {
-    while let Ok(entry) = entries.recv() {
-        match entry {
-            Entry::Line(line) => {
-                let missing = lost.swap(0, Ordering::Relaxed);
-                if missing > 0 {
-                    let note =
-                        format!("level=warning msg=\"the log's reader is too slow\" lines_lost={missing}\n");
-                    let _ = out.write_all(note.as_bytes());
-                }
-                // Nobody reads any more: there is nobody to tell.
-                let _ = out.write_all(&line).and_then(|()| out.flush());
+impl State {
+    fn take(&mut self, line: &[u8]) {
+        self.lines.extend_from_slice(line);
+        self.taken += line.len() as u64;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, mut out: impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            let mut state = self.lock();
+            while state.lines.is_empty() {
+                state.idle = true;
+                state = self.handed_in.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            Entry::Flush(done) => {
-                let _ = done.send(());
+            std::mem::swap(&mut state.lines, &mut lines);
+            drop(state);
+            // Nobody reads any more: there is nobody to tell.
+            let _ = out.write_all(&lines).and_then(|()| out.flush());
+            let mut state = self.lock();
+            state.done += lines.len() as u64;
+            lines.clear();
+            self.written.notify_all();
+            if !std::mem::take(&mut state.flushing) {
+                drop(state);
+                std::thread::sleep(PAUSE);
             }
         }
     }
@@ -122,7 +167,7 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let log = LogThread::start("test", Stalled(Arc::clone(&written))).unwrap();
         let stall = written.lock().unwrap();
-        for _ in 0..LINES_MAX * 2 {
+        for _ in 0..WAITING_MAX {
             log.line(b"line\n");
         }
         drop(stall);

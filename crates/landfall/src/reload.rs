@@ -126,7 +126,7 @@ impl Reload {
         let access_log = if self.settings.log.access_log == new.log.access_log {
             now.access_log.clone()
         } else {
-            wiring::access_log(new)?
+            wiring::access_log(new, &self.log)?
         };
         self.log.set(&new.log);
         self.registry.set_rules(rules);

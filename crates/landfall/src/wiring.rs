@@ -12,9 +12,11 @@ use regex::Regex;
 use registry::{IndexRule, Rules, UrlRule};
 use server::{AccessLog, Options, Origin};
 
+use crate::access_lines::Combined;
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
 use crate::log_thread::LogThread;
+use crate::logging;
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
@@ -158,14 +160,14 @@ fn connections_max() -> usize {
 }
 
 /// How requests are logged.
-pub(crate) fn access_log(settings: &Settings) -> Result<AccessLog, Failure> {
+pub(crate) fn access_log(settings: &Settings, log: &logging::Control) -> Result<AccessLog, Failure> {
     Ok(match settings.log.access_log {
         None => AccessLog::Off,
-        Some(config::AccessLogFormat::Log) => AccessLog::Events,
+        Some(config::AccessLogFormat::Log) => AccessLog::On(Arc::new(log.access())),
         Some(config::AccessLogFormat::Combined) => {
             let thread = LogThread::start("access-log", io::stdout())
                 .map_err(|error| Failure::failed("LF-SRV-001", error))?;
-            AccessLog::Combined(Arc::new(move |line| thread.line(line.as_bytes())))
+            AccessLog::On(Arc::new(Combined(thread)))
         }
     })
 }

@@ -6,10 +6,11 @@
 
 use access::{Caller, Delete, Permit, Pull, Push};
 use bytes::Bytes;
-use catalog::{BlobRecord, Health, MountSource, Unlinked};
+use catalog::{Health, MountSource, Unlinked};
 use oci::{Digest, RepositoryName};
-use store::BlobFile;
+use store::{BlobFile, Location};
 
+use crate::recall::Answer;
 use crate::{Error, Registry};
 
 /// How many repositories are looked at for one that a blob may be mounted from.
@@ -44,46 +45,59 @@ pub enum MountFrom<'a> {
     Anywhere(&'a Caller),
 }
 
+/// A blob as the catalog told of it.
+#[derive(Clone)]
+pub(crate) struct KnownBlob {
+    size: u64,
+    place: Place,
+    review_at: Option<i64>,
+}
+
+#[derive(Clone)]
+enum Place {
+    File(Location),
+    Inline(Bytes),
+    Damaged,
+}
+
+impl Answer for KnownBlob {
+    fn bytes(&self) -> usize {
+        match &self.place {
+            Place::Inline(bytes) => bytes.len(),
+            Place::File(_) | Place::Damaged => 0,
+        }
+    }
+}
+
 impl Registry {
     /// The size of a blob, without opening it.
     pub async fn blob_size(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<u64, Error> {
-        let record = self.find_blob(permit, digest).await?;
-        match record.health {
+        let known = self.find_blob(permit, digest).await?;
+        match known.place {
             // A missing answer makes the next push send the bytes again, which repairs it.
-            Health::Bad => Err(Error::BlobUnknown(digest.clone())),
-            Health::Good | Health::Suspect => Ok(record.size),
+            Place::Damaged => Err(Error::BlobUnknown(digest.clone())),
+            Place::File(_) | Place::Inline(_) => Ok(known.size),
         }
     }
 
     /// Opens a blob.
     pub async fn open_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<Blob, Error> {
-        let record = self.find_blob(permit, digest).await?;
-        let content = match (record.health, record.location) {
-            (Health::Bad, _) => return Err(Error::BlobDamaged(digest.clone())),
-            (_, Some(location)) => {
-                let location = location.parse().map_err(|_| Error::BlobDamaged(digest.clone()))?;
-                match self.inner.store.open_blob(&location, record.size).await {
-                    Ok(file) => Content::File(file),
-                    Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) => {
-                        self.mark_bad(digest, location.to_string()).await;
-                        return Err(Error::BlobDamaged(digest.clone()));
-                    }
-                    Err(error) => return Err(error.into()),
+        let known = self.find_blob(permit, digest).await?;
+        let content = match known.place {
+            Place::Damaged => return Err(Error::BlobDamaged(digest.clone())),
+            Place::Inline(bytes) => Content::Inline(bytes),
+            Place::File(location) => match self.inner.store.open_blob(&location, known.size).await {
+                Ok(file) => Content::File(file),
+                Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) => {
+                    self.mark_bad(digest, location.to_string()).await;
+                    return Err(Error::BlobDamaged(digest.clone()));
                 }
-            }
-            (_, None) => {
-                let wanted = digest.clone();
-                let bytes = self
-                    .inner
-                    .catalog
-                    .read(move |tx| catalog::inline_bytes(tx, &wanted))
-                    .await?;
-                Content::Inline(bytes.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.into())
-            }
+                Err(error) => return Err(error.into()),
+            },
         };
         Ok(Blob {
             digest: digest.clone(),
-            size: record.size,
+            size: known.size,
             content,
         })
     }
@@ -121,27 +135,36 @@ impl Registry {
         Ok(())
     }
 
-    async fn find_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<BlobRecord, Error> {
-        let (repository, wanted) = (permit.repository().clone(), digest.clone());
+    async fn find_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<KnownBlob, Error> {
         let (now, lease_ms) = (self.now(), self.rules().lease_ms);
-        let found = {
-            let (repository, wanted) = (repository.clone(), wanted.clone());
-            move |tx: &mut catalog::Tx<'_>| catalog::find_blob(tx, &repository, &wanted, now, lease_ms)
+        let must_renew = |known: &KnownBlob| {
+            catalog::should_renew(known.review_at, now, lease_ms) && !self.rules().read_only
         };
-        let record = self.inner.catalog.read(found).await?;
-        let record = record.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
-        if record.renew && !self.rules().read_only {
-            let touch =
-                move |tx: &mut catalog::Tx<'_>| catalog::touch_blob(tx, &repository, &wanted, now, lease_ms);
-            match self.inner.catalog.write(touch).await {
-                Ok(true) => {}
-                Ok(false) => return Err(Error::BlobUnknown(digest.clone())),
-                // A catalog that takes no writes stops no pull. What this look promises to a pusher is checked again
-                // when the manifest comes.
-                Err(error) => tracing::debug!(%error, "a blob's lease could not be renewed"),
-            }
+        let (known, open) = self.inner.blobs.look(permit.repository(), digest);
+        if let Some(known) = known.filter(|known| !must_renew(known)) {
+            return Ok(known);
         }
-        Ok(record)
+        let (repository, wanted) = (permit.repository().clone(), digest.clone());
+        let find = {
+            let (repository, wanted) = (repository.clone(), wanted.clone());
+            move |tx: &mut catalog::Tx<'_>| read_blob(tx, &repository, &wanted, now, lease_ms)
+        };
+        let known = self.inner.catalog.read(find).await?;
+        let known = known.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+        if !must_renew(&known) {
+            self.inner.blobs.keep(open, &known);
+            return Ok(known);
+        }
+        let touch =
+            move |tx: &mut catalog::Tx<'_>| catalog::touch_blob(tx, &repository, &wanted, now, lease_ms);
+        match self.inner.catalog.write(touch).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::BlobUnknown(digest.clone())),
+            // A catalog that takes no writes stops no pull. What this look promises to a pusher is checked again
+            // when the manifest comes.
+            Err(error) => tracing::debug!(%error, "a blob's lease could not be renewed"),
+        }
+        Ok(known)
     }
 
     /// Lets the permit's repository serve a blob that another one has. False where there is none to mount: the
@@ -202,4 +225,30 @@ impl Registry {
             }),
         }
     }
+}
+
+/// A blob and, where it is in the catalog, its bytes: in one transaction.
+fn read_blob(
+    tx: &mut catalog::Tx<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+    now: i64,
+    lease_ms: i64,
+) -> Result<Option<KnownBlob>, catalog::Error> {
+    let Some(record) = catalog::find_blob(tx, repository, digest, now, lease_ms)? else {
+        return Ok(None);
+    };
+    let place = match (record.health, record.location.map(|location| location.parse())) {
+        (Health::Bad, _) | (_, Some(Err(_))) => Place::Damaged,
+        (_, Some(Ok(location))) => Place::File(location),
+        (_, None) => match catalog::inline_bytes(tx, digest)? {
+            Some(bytes) => Place::Inline(bytes.into()),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(KnownBlob {
+        size: record.size,
+        place,
+        review_at: record.review_at,
+    }))
 }

@@ -12,6 +12,7 @@ mod jobs;
 mod list;
 mod manifest;
 mod push;
+mod recall;
 mod rules;
 mod session;
 mod upload;
@@ -22,9 +23,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use catalog::Catalog;
+use catalog::{Aspect, Catalog};
+use oci::{Digest, Reference};
 use store::FsStore;
 use tokio_util::task::TaskTracker;
+
+use blob::KnownBlob;
+use manifest::KnownManifest;
+use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::Referrer;
@@ -37,6 +43,8 @@ pub use rules::{IndexRule, Rules, UrlRule};
 pub use store::BlobFile;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
+/// Memory for answers of the catalog about manifests, and as much about blobs.
+const RECALL_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a probe may take before it counts as failed.
 const PROBE_TIME: Duration = Duration::from_secs(10);
 /// How long what is under way may take at the end, after its connections are gone.
@@ -53,6 +61,10 @@ struct Inner {
     store: FsStore,
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
+    /// Manifests that were read lately.
+    manifests: Recall<Reference, KnownManifest>,
+    /// Blobs that were read lately.
+    blobs: Recall<Digest, KnownBlob>,
     sessions: session::Sessions,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
@@ -77,6 +89,8 @@ impl Registry {
             );
         }
         let inner = Inner {
+            manifests: Recall::new(catalog.clone(), Aspect::Manifests, RECALL_BYTES),
+            blobs: Recall::new(catalog.clone(), Aspect::Blobs, RECALL_BYTES),
             catalog,
             store,
             clock,

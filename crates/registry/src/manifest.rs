@@ -6,9 +6,10 @@
 
 use access::{Delete, Permit, Pull};
 use bytes::Bytes;
-use catalog::Trashed;
+use catalog::{ManifestRecord, Trashed};
 use oci::{Digest, Reference};
 
+use crate::recall::{Answer, Open};
 use crate::{Error, Registry};
 
 /// What a HEAD tells of a manifest.
@@ -31,6 +32,35 @@ pub struct StoredManifest {
     pub body: Bytes,
 }
 
+/// A manifest as the catalog told of it.
+#[derive(Clone)]
+pub(crate) struct KnownManifest {
+    stat: ManifestStat,
+    /// None where only the rest was asked for.
+    body: Option<Bytes>,
+    review_at: Option<i64>,
+}
+
+impl KnownManifest {
+    fn new(record: &ManifestRecord, body: Option<Bytes>) -> Self {
+        Self {
+            stat: ManifestStat {
+                digest: record.digest.clone(),
+                media_type: record.media_type.clone(),
+                size: record.size,
+            },
+            body,
+            review_at: record.review_at,
+        }
+    }
+}
+
+impl Answer for KnownManifest {
+    fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 impl Registry {
     /// Digest, type and size of a manifest, without its bytes.
     pub async fn stat_manifest(
@@ -38,19 +68,19 @@ impl Registry {
         permit: &Permit<Pull>,
         reference: &Reference,
     ) -> Result<ManifestStat, Error> {
-        let (repository, wanted) = (permit.repository().clone(), reference.clone());
         let (now, keep_ms) = (self.now(), self.keep_ms());
+        let (known, open) = self.inner.manifests.look(permit.repository(), reference);
+        if let Some(known) = known.filter(|known| !self.must_renew(reference, known.review_at)) {
+            return Ok(known.stat);
+        }
+        let (repository, wanted) = (permit.repository().clone(), reference.clone());
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::stat_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
         let record = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
-        self.keep_manifest(permit, reference, &record.digest, record.renew)
-            .await?;
-        Ok(ManifestStat {
-            digest: record.digest,
-            media_type: record.media_type,
-            size: record.size,
-        })
+        let known = KnownManifest::new(&record, None);
+        self.settle(permit, reference, &known, open).await?;
+        Ok(known.stat)
     }
 
     /// A manifest and its bytes.
@@ -59,37 +89,51 @@ impl Registry {
         permit: &Permit<Pull>,
         reference: &Reference,
     ) -> Result<StoredManifest, Error> {
-        let (repository, wanted) = (permit.repository().clone(), reference.clone());
         let (now, keep_ms) = (self.now(), self.keep_ms());
+        let (known, open) = self.inner.manifests.look(permit.repository(), reference);
+        if let Some(KnownManifest {
+            stat,
+            body: Some(body),
+            review_at,
+        }) = known
+            && !self.must_renew(reference, review_at)
+        {
+            return Ok(StoredManifest { stat, body });
+        }
+        let (repository, wanted) = (permit.repository().clone(), reference.clone());
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::find_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
         let (record, body) = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
-        self.keep_manifest(permit, reference, &record.digest, record.renew)
-            .await?;
-        let stat = ManifestStat {
-            digest: record.digest,
-            media_type: record.media_type,
-            size: record.size,
-        };
+        let body = Bytes::from(body);
+        let known = KnownManifest::new(&record, Some(body.clone()));
+        self.settle(permit, reference, &known, open).await?;
         Ok(StoredManifest {
-            stat,
-            body: body.into(),
+            stat: known.stat,
+            body,
         })
     }
 
     /// A pusher who sees a child by digest counts on it until the index comes.
-    async fn keep_manifest(
+    fn must_renew(&self, reference: &Reference, review_at: Option<i64>) -> bool {
+        matches!(reference, Reference::Digest(_))
+            && catalog::should_renew(review_at, self.now(), self.keep_ms())
+            && !self.rules().read_only
+    }
+
+    /// Keeps what the catalog told, or, where its time must be renewed first, does that.
+    async fn settle(
         &self,
         permit: &Permit<Pull>,
         reference: &Reference,
-        digest: &Digest,
-        renew: bool,
+        known: &KnownManifest,
+        open: Open<Reference>,
     ) -> Result<(), Error> {
-        if !renew || self.rules().read_only || matches!(reference, Reference::Tag(_)) {
+        if !self.must_renew(reference, known.review_at) {
+            self.inner.manifests.keep(open, known);
             return Ok(());
         }
-        let (repository, digest) = (permit.repository().clone(), digest.clone());
+        let (repository, digest) = (permit.repository().clone(), known.stat.digest.clone());
         let (now, keep_ms) = (self.now(), self.keep_ms());
         let touch =
             move |tx: &mut catalog::Tx<'_>| catalog::touch_manifest(tx, &repository, &digest, now, keep_ms);

@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::{Error, Registry};
 
+/// What is parsed here and now: it takes less than the way to another thread.
+const AT_ONCE_MAX: usize = 16 * 1024;
+
 /// A manifest as a client sends it.
 #[derive(Clone, Debug)]
 pub struct ManifestPush {
@@ -59,10 +62,14 @@ impl Registry {
         let (repository, actor) = (permit.repository().clone(), permit.actor().map(str::to_owned));
         let registry = self.clone();
         self.to_the_end(async move {
-            let checker = registry.clone();
-            let plan = tokio::task::spawn_blocking(move || checker.plan(push, repository, actor))
-                .await
-                .map_err(|failed| Error::Interrupted(failed.to_string()))??;
+            let plan = if push.body.len() <= AT_ONCE_MAX {
+                registry.plan(push, repository, actor)?
+            } else {
+                let checker = registry.clone();
+                tokio::task::spawn_blocking(move || checker.plan(push, repository, actor))
+                    .await
+                    .map_err(|failed| Error::Interrupted(failed.to_string()))??
+            };
             let pushed = Pushed {
                 digest: plan.digest.clone(),
                 subject: plan.subject.clone(),

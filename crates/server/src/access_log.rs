@@ -1,114 +1,124 @@
-//! One line for each request, when its answer begins.
+//! One entry for each request, when its answer begins.
 //!
-//! No query, no credentials: a query may carry a signature, and a password never reaches a log.
-//! Source: `log.accesslog` of the CNCF registry; the combined log format of Apache.
+//! No query, no credentials: a query may carry a signature, and a password never reaches a log. How an entry looks is the
+//! business of whoever keeps the log. Source: `log.accesslog` of the CNCF registry.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use crate::origin::Peer;
 use crate::v2::Told;
+
+/// Most of a header that is logged, in bytes.
+const HEADER_MAX: usize = 200;
+/// Most of a path that is logged, in bytes.
+const PATH_MAX: usize = 500;
 
 /// How requests are logged.
 #[derive(Clone)]
 pub enum AccessLog {
     /// Not at all.
     Off,
-    /// As events of the log, in its format.
-    Events,
-    /// In combined log format, each line to this writer, which must not wait.
-    Combined(Arc<dyn Fn(&str) + Send + Sync>),
+    /// Here.
+    On(Arc<dyn Journal>),
+}
+
+/// Keeps entries. It must not wait.
+pub trait Journal: Send + Sync {
+    /// One request.
+    fn keep(&self, entry: &Entry<'_>);
+}
+
+/// What is told of a request.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// Who sent it; none over a unix socket.
+    pub client: Option<std::net::IpAddr>,
+    /// Who they proved to be, if anybody.
+    pub user: Option<&'a str>,
+    /// The method.
+    pub method: &'a Method,
+    /// The path, without the query, at most 500 bytes.
+    pub path: &'a str,
+    /// The version of HTTP.
+    pub version: Version,
+    /// What the path leads to, without names; `-` for none.
+    pub route: &'static str,
+    /// The repository that it is about, if it is about one.
+    pub repository: Option<&'a str>,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// From the head of the request to the head of the answer.
+    pub took: Duration,
+    /// `User-Agent`, at most 200 bytes; `-` for none.
+    pub agent: &'a str,
+    /// `Referer`, likewise.
+    pub referer: &'a str,
 }
 
 /// What is known of a request before it is handled.
-pub(crate) struct Line {
+pub(crate) struct Asked {
     pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) version: Version,
-    pub(crate) agent: String,
-    pub(crate) referer: String,
-    pub(crate) client: Peer,
+    uri: Uri,
+    version: Version,
+    agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    client: Peer,
 }
 
-impl Line {
-    pub(crate) fn new(
-        method: &Method,
-        path: &str,
-        version: Version,
-        headers: &HeaderMap,
-        client: Peer,
-    ) -> Self {
-        let text = |name| {
-            let value: Option<&http::HeaderValue> = headers.get(name);
-            value
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or("-")
-                .chars()
-                .take(200)
-                .collect()
-        };
+impl Asked {
+    pub(crate) fn new<B>(request: &Request<B>, client: Peer) -> Self {
+        let header = |name| request.headers().get(name).cloned();
         Self {
-            method: method.clone(),
-            path: path.chars().take(500).collect(),
-            version,
-            agent: text(USER_AGENT),
-            referer: text(REFERER),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            agent: header(USER_AGENT),
+            referer: header(REFERER),
             client,
         }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
     }
 }
 
 impl AccessLog {
-    pub(crate) fn write(&self, line: &Line, told: &Told, status: StatusCode, bytes: u64, took: Duration) {
-        let user = told.user.as_deref().unwrap_or("-");
-        let client = match line.client {
-            Peer::Ip(ip) => ip.to_canonical().to_string(),
-            Peer::Local => "-".to_owned(),
-        };
-        match self {
-            Self::Off => {}
-            Self::Events => {
-                let route = told.route.as_ref().map_or("-", |route| route.label());
-                let repo = told
-                    .route
-                    .as_ref()
-                    .and_then(|route| route.repository())
-                    .map_or("-", |name| &**name);
-                tracing::info!(
-                    target: "access",
-                    client,
-                    user,
-                    method = %line.method,
-                    path = line.path,
-                    route,
-                    repo,
-                    status = status.as_u16(),
-                    bytes,
-                    dur_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                    ua = line.agent,
-                    "request"
-                );
-            }
-            Self::Combined(write) => {
-                let now = jiff::Timestamp::now()
-                    .strftime("%d/%b/%Y:%H:%M:%S +0000")
-                    .to_string();
-                let quoted = |text: &str| text.replace(['"', '\\'], "_");
-                let entry = format!(
-                    "{client} - {} [{now}] \"{} {} {:?}\" {} {bytes} \"{}\" \"{}\"\n",
-                    quoted(user),
-                    line.method,
-                    quoted(&line.path),
-                    line.version,
-                    status.as_u16(),
-                    quoted(&line.referer),
-                    quoted(&line.agent),
-                );
-                write(&entry);
-            }
-        }
+    pub(crate) fn write(&self, asked: &Asked, told: &Told, status: StatusCode, bytes: u64, took: Duration) {
+        let Self::On(journal) = self else { return };
+        let route = told.route.as_ref();
+        journal.keep(&Entry {
+            client: match asked.client {
+                Peer::Ip(ip) => Some(ip.to_canonical()),
+                Peer::Local => None,
+            },
+            user: told.user.as_deref(),
+            method: &asked.method,
+            path: cut(asked.uri.path(), PATH_MAX),
+            version: asked.version,
+            route: route.map_or("-", |route| route.label()),
+            repository: route.and_then(|route| route.repository()).map(|name| &**name),
+            status,
+            bytes,
+            took,
+            agent: text(asked.agent.as_ref()),
+            referer: text(asked.referer.as_ref()),
+        });
     }
+}
+
+fn text(header: Option<&HeaderValue>) -> &str {
+    let text = header.and_then(|value| value.to_str().ok());
+    text.map_or("-", |text| cut(text, HEADER_MAX))
+}
+
+/// As much of a text as whole characters fit.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }

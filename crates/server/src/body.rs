@@ -1,38 +1,25 @@
 //! What a response carries: nothing, some bytes, or pieces of blobs that are read as the client takes them.
 //!
-//! Units: bytes. A blob body knows that it is bytes *a..=b* of an open file. Memory: one piece of `PIECE` bytes for
-//! each transfer while the pool has room, `SMALL` beyond that, so slow clients cannot hold the server's memory.
+//! Units: bytes. A blob body knows that it is bytes *a..=b* of an open file. Where the connection has an outlet, the
+//! kernel sends them; elsewhere they pass through memory: one piece of `PIECE` bytes for each transfer while the pool has
+//! room, `SMALL` beyond that, so slow clients cannot hold the server's memory.
 //! Fails: a file that ends early or cannot be read aborts the response; never a clean short body.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use registry::BlobFile;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::outlet::Outlet;
+use crate::read_pool::ReadPool;
 use crate::v2::range::Span;
 
-/// Bytes read at once.
-const PIECE: usize = 256 * 1024;
-/// Bytes read at once when many transfers run.
-const SMALL: usize = 16 * 1024;
-
-/// Room for large pieces, shared by all connections.
-#[derive(Clone, Debug)]
-pub struct ReadPool(Arc<Semaphore>);
-
-impl ReadPool {
-    /// A pool of `bytes`.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / PIECE)))
-    }
-}
+/// What is shorter goes through memory, in one write with what stands before it.
+const OUTLET_MIN: u64 = 32 * 1024;
 
 /// A response's body.
 pub enum Body {
@@ -50,8 +37,17 @@ pub enum Body {
 pub struct BlobBody {
     pieces: VecDeque<Piece>,
     left: u64,
-    pool: ReadPool,
+    means: Means,
     reading: Option<Reading>,
+}
+
+/// How the bytes of files get out.
+#[derive(Clone)]
+pub(crate) struct Means {
+    /// Memory, for connections that must see the bytes.
+    pub(crate) pool: ReadPool,
+    /// The kernel, where the connection lets it.
+    pub(crate) outlet: Option<Outlet>,
 }
 
 /// One piece: bytes at hand, or a span of a file.
@@ -82,13 +78,12 @@ impl From<Bytes> for Body {
 
 impl BlobBody {
     /// A body of these pieces.
-    #[must_use]
-    pub fn new(pieces: Vec<Piece>, pool: ReadPool) -> Self {
+    pub(crate) fn new(pieces: Vec<Piece>, means: Means) -> Self {
         let left = pieces.iter().map(Piece::len).sum();
         Self {
             pieces: pieces.into(),
             left,
-            pool,
+            means,
             reading: None,
         }
     }
@@ -103,53 +98,79 @@ impl BlobBody {
                 let bytes = outcome.inspect_err(|error| {
                     tracing::error!(%error, "a blob could not be read to its end; the response is cut");
                 })?;
-                self.left -= bytes.len() as u64;
-                return Poll::Ready(Some(Ok(bytes)));
+                return self.gone(bytes);
             }
             match self.pieces.pop_front() {
                 None => return Poll::Ready(None),
-                Some(Piece::Bytes(bytes)) => {
-                    self.left -= bytes.len() as u64;
-                    return Poll::Ready(Some(Ok(bytes)));
+                Some(Piece::Bytes(bytes)) => return self.gone(bytes),
+                Some(Piece::File(file, span)) => {
+                    if let Some(bytes) = self.read(file, span) {
+                        return self.gone(bytes);
+                    }
                 }
-                Some(Piece::File(file, span)) => self.read(file, span),
             }
         }
     }
 
-    fn read(&mut self, file: BlobFile, span: Span) {
-        let room = Arc::clone(&self.pool.0).try_acquire_owned().ok();
-        let most = if room.is_some() { PIECE } else { SMALL };
-        let now = usize::try_from(span.len()).unwrap_or(usize::MAX).min(most);
-        let next = span.first + now as u64;
-        if next <= span.last {
-            self.pieces.push_front(Piece::File(
-                file.clone(),
-                Span {
-                    first: next,
-                    last: span.last,
-                },
-            ));
+    fn gone(&mut self, bytes: Bytes) -> Poll<Option<io::Result<Bytes>>> {
+        self.left -= bytes.len() as u64;
+        Poll::Ready(Some(Ok(bytes)))
+    }
+
+    /// The first bytes of the span, or none yet: then they are being read. The rest of it is the next piece.
+    fn read(&mut self, file: BlobFile, span: Span) -> Option<Bytes> {
+        match &self.means.outlet {
+            Some(outlet) if span.len() >= OUTLET_MIN && file.file().is_some() => {
+                let outlet = outlet.clone();
+                self.hand_over(file, span, outlet)
+            }
+            _ => self.copy(file, span),
+        }
+    }
+
+    fn hand_over(&mut self, file: BlobFile, span: Span, outlet: Outlet) -> Option<Bytes> {
+        let now = self.split(&file, span, Outlet::RUN_MAX);
+        if file.is_cached(span.first, now as u64) {
+            return Some(outlet.stand_in(file, span.first, now));
         }
         self.reading = Some(Box::pin(async move {
-            let bytes = file.read_at(span.first, now).await.map_err(io::Error::other)?;
-            Ok(match room {
-                Some(room) => Bytes::from_owner(Held { bytes, _room: room }),
-                None => bytes,
-            })
+            file.bring(span.first, now as u64)
+                .await
+                .map_err(io::Error::other)?;
+            Ok(outlet.stand_in(file, span.first, now))
         }));
+        None
     }
-}
 
-/// Bytes that give their room back when the connection has written them.
-struct Held {
-    bytes: Bytes,
-    _room: OwnedSemaphorePermit,
-}
+    fn copy(&mut self, file: BlobFile, span: Span) -> Option<Bytes> {
+        let mut room = self.means.pool.take();
+        let now = self.split(&file, span, room.len());
+        room.cut(now);
+        if file.read_cached(room.bytes_mut(), span.first) == now {
+            return Some(room.into_bytes());
+        }
+        self.reading = Some(Box::pin(async move {
+            file.bring(span.first, now as u64)
+                .await
+                .map_err(io::Error::other)?;
+            let room = file.read_into(span.first, room).await.map_err(io::Error::other)?;
+            Ok(room.into_bytes())
+        }));
+        None
+    }
 
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+    /// How much of the span is the next step of at most `most` bytes; what is left is put back.
+    fn split(&mut self, file: &BlobFile, span: Span, most: usize) -> usize {
+        let now = usize::try_from(span.len()).unwrap_or(usize::MAX).min(most);
+        let first = span.first + now as u64;
+        if first <= span.last {
+            let rest = Span {
+                first,
+                last: span.last,
+            };
+            self.pieces.push_front(Piece::File(file.clone(), rest));
+        }
+        now
     }
 }
 

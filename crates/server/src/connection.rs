@@ -17,10 +17,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tower_service::Service;
 
-use crate::access_log::Line;
+use crate::access_log::Asked;
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::origin::Peer;
+use crate::outlet::Outlet;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
@@ -37,6 +38,7 @@ fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(context.options.head_time)
+        .writev(true) // what an outlet needs: slices are passed on, never copied together
         .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
@@ -62,7 +64,12 @@ impl Caller {
     /// Answers requests until the connection ends, or the server goes down and the running ones are done.
     pub(crate) async fn converse(self, opened: Opened) {
         let context = self.live.now();
-        let Opened { stream, beside, h2 } = opened;
+        let Opened {
+            stream,
+            outlet,
+            beside,
+            h2,
+        } = opened;
         let h2 = h2.unwrap_or(context.options.h2c);
         let working = Working::default();
         let io = TokioIo::new(Patient::new(
@@ -78,11 +85,11 @@ impl Caller {
         } = self;
         let service = service_fn(move |request| {
             let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
-            let working = working.clone();
+            let (working, outlet) = (working.clone(), outlet.clone());
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => answer(live, pages, request, peer, working).await,
+                    None => answer(live, pages, request, Sender { peer, outlet }, working).await,
                 }
             }
         });
@@ -94,31 +101,38 @@ impl Caller {
     }
 }
 
+/// Who sends a request, and how files get to it.
+pub(crate) struct Sender {
+    pub(crate) peer: Peer,
+    outlet: Option<Outlet>,
+}
+
+impl Sender {
+    /// The outlet, if it can be used for an answer in this version of HTTP.
+    pub(crate) fn outlet(&self, version: http::Version) -> Option<Outlet> {
+        self.outlet.clone().filter(|_| version <= http::Version::HTTP_11)
+    }
+}
+
 /// Answers one request, whatever it is.
 async fn answer(
     serving: Arc<Live>,
     mut pages: axum::Router,
     request: Request<Incoming>,
-    peer: Peer,
+    sender: Sender,
     working: Working,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let context = serving.now();
     // While a request is worked on, a silent connection is not an idle one.
     let _at_work = working.begin();
-    let path = request.uri().path().to_owned();
-    let line = Line::new(
-        request.method(),
-        &path,
-        request.version(),
-        request.headers(),
-        context.origin.client(request.headers(), peer),
-    );
+    let asked = Asked::new(&request, context.origin.client(request.headers(), sender.peer));
+    let path = asked.path();
     let mut told = Told::default();
     let answering = async {
         match path.strip_prefix(context.origin.prefix.as_str()) {
             Some(inner) if inner == "/v2" || inner.starts_with("/v2/") => {
-                v2::answer(&context, request, inner, peer, &mut told).await
+                v2::answer(&context, request, inner, sender, &mut told).await
             }
             _ => match pages.call(request).await {
                 Ok(response) => response.map(Body::Page),
@@ -131,7 +145,7 @@ async fn answer(
         .await
         .unwrap_or_else(|_| {
             tracing::error!(path, "a request ran into a fault of the server; please report it");
-            v2::fault(&line.method)
+            v2::fault(&asked.method)
         });
     add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())
@@ -139,7 +153,7 @@ async fn answer(
         .unwrap_or_default();
     context
         .access_log
-        .write(&line, &told, response.status(), bytes, began.elapsed());
+        .write(&asked, &told, response.status(), bytes, began.elapsed());
     Ok(response)
 }
 

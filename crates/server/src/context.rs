@@ -10,13 +10,14 @@ use http::{HeaderName, HeaderValue};
 use registry::Registry;
 
 use crate::access_log::AccessLog;
-use crate::body::ReadPool;
 use crate::health::Health;
+use crate::lanes::Lanes;
 use crate::origin::Origin;
+use crate::read_pool::ReadPool;
 use crate::room::Room;
 use crate::v2::state::StateKey;
 
-/// Everything that handlers share. A clone shares the domain, the key, the pool and what is known of the state.
+/// Everything that handlers share. A clone shares the domain, the key, the pools, the lanes and what is known of the state.
 #[derive(Clone)]
 pub struct Context {
     /// The domain.
@@ -37,6 +38,8 @@ pub struct Context {
     pub access_log: AccessLog,
     /// Limits and additions.
     pub options: Options,
+    /// Where connections live.
+    pub lanes: Lanes,
     /// Set when the server is going down.
     pub closing: Arc<AtomicBool>,
 }

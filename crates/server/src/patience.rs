@@ -37,7 +37,9 @@ impl Drop for AtWork {
 pub(crate) struct Patient<T> {
     stream: T,
     idle: Duration,
-    deadline: Pin<Box<Sleep>>,
+    /// When something moved last. The alarm is not set anew each time: it looks here when it rings.
+    moved: Instant,
+    alarm: Pin<Box<Sleep>>,
     working: Working,
 }
 
@@ -46,33 +48,32 @@ impl<T> Patient<T> {
         Self {
             stream,
             idle,
-            deadline: Box::pin(tokio::time::sleep(idle)),
+            moved: Instant::now(),
+            alarm: Box::pin(tokio::time::sleep(idle)),
             working,
         }
-    }
-
-    fn start_anew(&mut self) {
-        let later = Instant::now() + self.idle;
-        self.deadline.as_mut().reset(later);
     }
 
     /// Passes progress on, and ends a wait that took too long.
     fn judge<R>(&mut self, outcome: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
-            self.start_anew();
+            self.moved = Instant::now();
             return outcome;
         }
-        ready!(self.deadline.as_mut().poll(cx));
-        if self.working.0.load(Ordering::Relaxed) > 0 {
-            self.start_anew();
-            // Asked again at once, the fresh deadline wakes this task when it is over.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            if self.working.0.load(Ordering::Relaxed) > 0 {
+                self.moved = Instant::now();
+            }
+            let until = self.moved + self.idle;
+            if until <= Instant::now() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no byte moved on the connection for too long",
+                )));
+            }
+            self.alarm.as_mut().reset(until);
         }
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no byte moved on the connection for too long",
-        )))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::health::{Health, debug_answer};
 use crate::origin::Peer;
 use crate::pages;
 use crate::patience::{Patient, Working};
-use crate::speech::{Socket, Speech};
+use crate::speech::{Fresh, Socket, Speech};
 
 /// A connection for `/debug/health` that says nothing for so long is closed.
 const DEBUG_IDLE: Duration = Duration::from_secs(30);
@@ -42,17 +42,17 @@ pub enum Listener {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<(Socket, Peer)> {
+    async fn accept(&self) -> io::Result<(Fresh, Peer)> {
         match self {
             Self::Tcp(listener) | Self::Tls(listener, _) | Self::Plain(listener, _) => {
                 let (stream, address) = listener.accept().await?;
                 // Answers are written whole, so waiting for more to send only costs time.
                 stream.set_nodelay(true)?;
-                Ok((Socket::Tcp(stream), Peer::Ip(address.ip())))
+                Ok((Fresh::Tcp(stream.into_std()?), Peer::Ip(address.ip())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Socket::Unix(stream), Peer::Local))
+                Ok((Fresh::Unix(stream.into_std()?), Peer::Local))
             }
         }
     }
@@ -76,6 +76,7 @@ impl Listener {
 
 /// Serves until `stop`, then drains for at most `options.drain`.
 pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken) {
+    let lanes = live.now().lanes.clone();
     let places = Arc::new(Semaphore::new(live.now().options.connections_max));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
@@ -93,7 +94,7 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             () = stop.cancelled() => break,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((socket, peer, place)) = accepted else {
+        let Some((fresh, peer, place)) = accepted else {
             continue;
         };
         let caller = Caller {
@@ -103,13 +104,13 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             watcher: graceful.watcher(),
         };
         let (speech, stop, cut) = (speech.clone(), stop.clone(), cut.clone());
-        connections.spawn(async move {
+        lanes.spawn(&connections, async move {
             let _place: OwnedSemaphorePermit = place;
             let time = caller.live.now().options.head_time;
             let opened = tokio::select! {
                 // Who has not finished the handshake when the server goes down has asked for nothing yet.
                 () = stop.cancelled() => return,
-                opened = tokio::time::timeout(time, speech.open(socket)) => opened,
+                opened = tokio::time::timeout(time, speech.open(fresh)) => opened,
             };
             match opened {
                 Ok(Ok(Some(opened))) => tokio::select! {
@@ -148,10 +149,10 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
 }
 
 /// The next connection, once there is a place for it.
-async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Socket, Peer, OwnedSemaphorePermit)> {
+async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Fresh, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, peer)) => Some((socket, peer, place)),
+        Ok((fresh, peer)) => Some((fresh, peer, place)),
         Err(error) => {
             // Out of descriptors, or a client that was gone before we came: others may do better.
             tracing::debug!(%error, "a connection could not be accepted");
@@ -171,7 +172,10 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
             () = stop.cancelled() => return,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((Socket::Tcp(stream), _, place)) = accepted else {
+        let Some((fresh, _, place)) = accepted else {
+            continue;
+        };
+        let Ok(Socket::Tcp(stream)) = fresh.settle() else {
             continue;
         };
         let health = Arc::clone(&health);

@@ -9,11 +9,28 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::beside::{Aside, Beside};
+use crate::outlet::{self, Outlet, Sending};
 
-/// A connection as the operating system hands it out.
+/// A connection that is not on its lane yet.
+pub(crate) enum Fresh {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A connection on its lane.
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl Fresh {
+    /// From now on the runtime that this is called in waits for its bytes.
+    pub(crate) fn settle(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// What connections of one listener speak.
@@ -34,6 +51,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 /// A connection that is ready for requests.
 pub(crate) struct Opened {
     pub(crate) stream: Box<dyn Stream>,
+    /// The kernel's way out for files, where nothing must see their bytes.
+    pub(crate) outlet: Option<Outlet>,
     /// Answers before everybody else.
     pub(crate) beside: Option<Aside>,
     /// Whether HTTP/2 may be spoken, where that does not depend on the settings of the moment.
@@ -42,31 +61,40 @@ pub(crate) struct Opened {
 
 impl Speech {
     /// Finds out; `None` for who wanted nothing but a look at the certificate.
-    pub(crate) async fn open(self, socket: Socket) -> io::Result<Option<Opened>> {
-        let clear = |stream: Box<dyn Stream>| Opened {
-            stream,
-            beside: None,
-            h2: None,
-        };
+    pub(crate) async fn open(self, fresh: Fresh) -> io::Result<Option<Opened>> {
+        let socket = fresh.settle()?;
         let aside = |stream: TcpStream, beside: Beside| Opened {
             stream: Box::new(stream),
+            outlet: None,
             beside: Some(Aside::Instead(beside)),
             h2: None,
         };
         Ok(Some(match (self, socket) {
-            (_, Socket::Unix(stream)) => clear(Box::new(stream)),
-            (Self::Clear, Socket::Tcp(stream)) => clear(Box::new(stream)),
+            (_, Socket::Unix(stream)) => clear(stream),
+            (Self::Clear, Socket::Tcp(stream)) => clear(stream),
             (Self::Beside(beside), Socket::Tcp(stream)) => aside(stream, beside),
             (Self::Tls(acceptor, beside), Socket::Tcp(stream)) => match acceptor.accept(stream).await? {
                 Accepted::Plain(stream) => aside(stream, beside),
                 Accepted::Asked => return Ok(None),
                 Accepted::Tls(stream) => Opened {
                     stream,
+                    outlet: None,
                     beside: Some(Aside::Also(beside)),
                     // What may be spoken was agreed in the handshake.
                     h2: Some(true),
                 },
             },
         }))
+    }
+}
+
+/// HTTP as it is, on a socket that the kernel can send files to.
+fn clear(socket: impl outlet::Socket) -> Opened {
+    let (stream, outlet) = Sending::new(socket);
+    Opened {
+        stream: Box::new(stream),
+        outlet: Some(outlet),
+        beside: None,
+        h2: None,
     }
 }

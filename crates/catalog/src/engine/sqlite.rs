@@ -20,6 +20,7 @@ use super::{Broken, Job, Queue, Workers, cause};
 use crate::Error;
 use crate::schema;
 use crate::sql::{Connection as Engine, Dialect, SqliteSession, Tx, expand};
+use crate::stamps::{Stamps, Touched};
 
 /// Operations of one commit, at most.
 const BATCH_MAX: usize = 256;
@@ -46,6 +47,7 @@ pub(crate) struct SqliteEngine {
     pub(crate) writes: Arc<Queue>,
     pub(crate) reads: Arc<Queue>,
     pub(crate) commits: Arc<AtomicU64>,
+    pub(crate) stamps: Arc<Stamps>,
     checkpointer: Arc<Checkpointer>,
     writers: Workers,
     others: Workers,
@@ -66,6 +68,7 @@ impl SqliteEngine {
             writes: Arc::default(),
             reads: Arc::default(),
             commits: Arc::default(),
+            stamps: Arc::default(),
             checkpointer: Arc::default(),
             writers: Workers::default(),
             others: Workers::default(),
@@ -87,6 +90,7 @@ impl SqliteEngine {
             Arc::clone(&self.commits),
         );
         let (checkpointer, broken) = (Arc::clone(&self.checkpointer), broken.clone());
+        let stamps = Arc::clone(&self.stamps);
         raw.pragma_update(None, "cache_size", -8_000)?; // KiB
         let told = Arc::clone(&checkpointer);
         raw.wal_hook(Some(
@@ -99,6 +103,7 @@ impl SqliteEngine {
             let mut writer = Writer {
                 session: SqliteSession::new(raw, seen),
                 commits,
+                stamps,
                 broken,
             };
             while let Some(batch) = queue.take(BATCH_MAX) {
@@ -189,6 +194,8 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Error> {
     raw.pragma_update(None, "foreign_keys", true)?;
     raw.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     raw.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+    // A plan is made once for a statement, not anew for every value that is bound to it.
+    raw.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     raw.pragma_update(None, "temp_store", "MEMORY")?;
     raw.pragma_update(None, "cell_size_check", true)?;
     // The checkpointer moves the log; a connection that ends must not, least of all after a failed commit.
@@ -239,6 +246,7 @@ fn opening(path: &Path, error: Error) -> Error {
 struct Writer {
     session: SqliteSession,
     commits: Arc<AtomicU64>,
+    stamps: Arc<Stamps>,
     broken: Broken,
 }
 
@@ -257,18 +265,21 @@ impl Writer {
 
     fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.statement("BEGIN IMMEDIATE")?;
+        let mut touched = Vec::new();
         for job in batch.iter_mut() {
-            if let Err(error) = self.alone(job.as_mut()) {
+            if let Err(error) = self.alone(job.as_mut(), &mut touched) {
                 self.roll_back();
                 return Err(error);
             }
         }
-        match self
+        let committed = self
             .session
             .raw
             .prepare_cached("COMMIT")
-            .and_then(|mut commit| commit.execute([]))
-        {
+            .and_then(|mut commit| commit.execute([]));
+        // Before any answer, and also if nobody knows whether it is on the disk.
+        self.stamps.move_on(&touched);
+        match committed {
             Ok(_) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 Ok(())
@@ -281,10 +292,11 @@ impl Writer {
     }
 
     /// One operation in its savepoint. Fails only where the whole transaction is lost.
-    fn alone(&self, job: &mut dyn Job) -> Result<(), Error> {
+    fn alone(&self, job: &mut dyn Job, touched: &mut Vec<Touched>) -> Result<(), Error> {
         self.statement("SAVEPOINT operation")?;
         let mut tx = Tx::new(Engine::Sqlite(&self.session));
         job.run(&mut tx);
+        touched.extend_from_slice(tx.touched());
         let undo = tx.is_given_up() || job.failure().is_some();
         if self.session.raw.is_autocommit() {
             // A full disk, or a failing one, makes SQLite undo everything.

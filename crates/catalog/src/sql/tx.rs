@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Error;
 use crate::sql::dialect::{Dialect, expand};
 use crate::sql::value::{Row, Value};
+use crate::stamps::Touched;
 
 /// A transaction that is under way.
 pub struct Tx<'a> {
     connection: Connection<'a>,
     given_up: bool,
+    touched: Vec<Touched>,
 }
 
 /// Who runs the statements.
@@ -26,7 +28,8 @@ pub(crate) enum Connection<'a> {
 /// A connection to a file, and the texts that were expanded for it.
 pub(crate) struct SqliteSession {
     pub(crate) raw: rusqlite::Connection,
-    texts: RefCell<HashMap<&'static str, Rc<str>>>,
+    /// By address: each statement stands in one place of the program.
+    texts: RefCell<HashMap<(usize, usize), Rc<str>>>,
     /// Every statement that any connection of this catalog prepared.
     seen: Arc<Mutex<BTreeSet<&'static str>>>,
 }
@@ -50,11 +53,12 @@ impl SqliteSession {
     }
 
     fn text(&self, sql: &'static str) -> Rc<str> {
-        if let Some(text) = self.texts.borrow().get(sql) {
+        let place = (sql.as_ptr().addr(), sql.len());
+        if let Some(text) = self.texts.borrow().get(&place) {
             return Rc::clone(text);
         }
         let text: Rc<str> = expand(sql, Dialect::Sqlite).into();
-        self.texts.borrow_mut().insert(sql, Rc::clone(&text));
+        self.texts.borrow_mut().insert(place, Rc::clone(&text));
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -90,6 +94,7 @@ impl<'a> Tx<'a> {
         Self {
             connection,
             given_up: false,
+            touched: Vec::new(),
         }
     }
 
@@ -100,6 +105,17 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up
+    }
+
+    /// Once this is committed, answers about that hold no more.
+    pub(crate) fn touch(&mut self, what: Touched) {
+        if !self.touched.contains(&what) {
+            self.touched.push(what);
+        }
+    }
+
+    pub(crate) fn touched(&self) -> &[Touched] {
+        &self.touched
     }
 
     /// Which stripe of the counters to add to.

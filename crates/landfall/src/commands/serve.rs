@@ -8,7 +8,7 @@ use std::time::Duration;
 use config::{Auth, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Beside, Context, Health, Listener, Live, ReadPool, Room};
+use server::{Beside, Context, Health, Lanes, Listener, Live, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -85,8 +85,9 @@ async fn serve(
         reads: ReadPool::new(READ_BYTES),
         manifests: Room::new(MANIFEST_BYTES),
         health: Arc::clone(&health),
-        access_log: wiring::access_log(&settings)?,
+        access_log: wiring::access_log(&settings, &log)?,
         options: wiring::options(&settings),
+        lanes: Lanes::start().map_err(|error| Failure::failed("LF-SRV-001", error))?,
         closing: Arc::default(),
     }));
     let (listener, address) = match taken_over(passed, &settings)? {

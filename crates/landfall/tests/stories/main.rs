@@ -30,6 +30,7 @@ mod mount_a_blob;
 mod names_and_routes;
 mod password_file;
 mod pull_a_blob;
+mod pull_a_large_blob;
 mod push_a_blob;
 mod push_a_manifest;
 mod push_in_chunks;

@@ -112,7 +112,7 @@ fn whole(x: &Exchange<'_>, blob: Blob) -> Response<Body> {
                     last: size - 1,
                 },
             );
-            Body::Blob(BlobBody::new(vec![piece], x.server.reads.clone()))
+            Body::Blob(BlobBody::new(vec![piece], x.means.clone()))
         }
     };
     Response::new(body)
@@ -121,7 +121,7 @@ fn whole(x: &Exchange<'_>, blob: Blob) -> Response<Body> {
 fn part(x: &Exchange<'_>, blob: &Blob, span: Span) -> Response<Body> {
     let mut response = Response::new(Body::Blob(BlobBody::new(
         vec![piece(blob, span)],
-        x.server.reads.clone(),
+        x.means.clone(),
     )));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     put(
@@ -145,7 +145,7 @@ fn parts(x: &Exchange<'_>, blob: &Blob, spans: &[Span]) -> Response<Body> {
         pieces.push(piece(blob, *span));
     }
     pieces.push(Piece::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-    let mut response = Response::new(Body::Blob(BlobBody::new(pieces, x.server.reads.clone())));
+    let mut response = Response::new(Body::Blob(BlobBody::new(pieces, x.means.clone())));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     put(
         response.headers_mut(),

@@ -26,7 +26,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 use oci::Reference;
 
-use crate::body::Body;
+use crate::body::{Body, Means};
+use crate::connection::Sender;
 use crate::context::Context;
 use crate::origin::Peer;
 use query::Query;
@@ -48,6 +49,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) query: Query,
     pub(crate) peer: Peer,
     pub(crate) caller: Caller,
+    /// How blobs get out to the sender.
+    pub(crate) means: Means,
 }
 
 /// What the access log tells of a request beside its answer.
@@ -62,13 +65,13 @@ pub(crate) async fn answer(
     server: &Context,
     request: Request<Incoming>,
     path: &str,
-    peer: Peer,
+    sender: Sender,
     told: &mut Told,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     server.origin.explain_limits(&head);
     let mut body = ClientBody::new(incoming, server.options.idle_body);
-    let outcome = handle(server, &head, path, peer, &mut body, told).await;
+    let outcome = handle(server, &head, path, sender, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
     say_what_is_allowed(&mut response, told, &head.method);
     if !body.is_taken() && !head.headers.contains_key(EXPECT) {
@@ -83,7 +86,7 @@ async fn handle(
     server: &Context,
     head: &Parts,
     path: &str,
-    peer: Peer,
+    sender: Sender,
     body: &mut ClientBody,
     told: &mut Told,
 ) -> Result<Response<Body>, Refusal> {
@@ -136,8 +139,12 @@ async fn handle(
         server,
         head,
         query: Query::read(head.uri.query()),
-        peer,
+        peer: sender.peer,
         caller,
+        means: Means {
+            pool: server.reads.clone(),
+            outlet: sender.outlet(head.version),
+        },
     };
     dispatch(&x, route, verb, body).await
 }

@@ -115,25 +115,29 @@ impl BlobFile {
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, Error> {
         let wanted = self.size().saturating_sub(offset).min(READ_MAX);
         let len = len.min(usize::try_from(wanted).unwrap_or(usize::MAX));
-        if len == 0 {
-            return Ok(Bytes::new());
-        }
-        let blob = self.clone();
-        blocking(move || blob.read_now(offset, len)).await
+        Ok(self.read_into(offset, vec![0; len]).await?.into())
     }
 
-    fn read_now(&self, offset: u64, len: usize) -> Result<Bytes, Error> {
-        let mut bytes = vec![0; len];
-        let read = self
-            .open
-            .file
-            .read_full_at(&mut bytes, offset)
-            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error))?;
-        if read == len {
-            Ok(bytes.into())
-        } else {
-            Err(self.short_file(self.size(), offset + read as u64))
-        }
+    /// Fills `buffer` with the bytes from `offset` on, and gives it back. All of it, or an error.
+    pub async fn read_into<B>(&self, offset: u64, mut buffer: B) -> Result<B, Error>
+    where
+        B: AsMut<[u8]> + Send + 'static,
+    {
+        let blob = self.clone();
+        blocking(move || {
+            let bytes = buffer.as_mut();
+            let read = blob
+                .open
+                .file
+                .read_full_at(bytes, offset)
+                .map_err(|error| Error::io("read", blob.open.location.to_string().as_ref(), error))?;
+            if read == bytes.len() {
+                Ok(buffer)
+            } else {
+                Err(blob.short_file(blob.size(), offset + read as u64))
+            }
+        })
+        .await
     }
 
     fn short_file(&self, expected: u64, found: u64) -> Error {

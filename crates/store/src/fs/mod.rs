@@ -1,13 +1,14 @@
 //! The store on a file system: `<root>/landfall/{uploads,blobs}`, owned by one process.
 //!
 //! `folder` opens it, `upload`, `flight`, `part` and `pool` take bytes in, `verified` and `publish` make them durable,
-//! `blob` gives them out, `room` watches the disk. Nothing here blocks an async thread: file operations run by
+//! `blob` and `cached` give them out, `room` watches the disk. Nothing here blocks an async thread: file operations run by
 //! `spawn_blocking`, and none of them waits for another, so any number of blocking threads will do.
 //! Order of a write (P-UPLOAD): write, rename into place (U5), sync the file (U6), sync its folder (U7); only then may
 //! the caller commit the location to its catalog.
 
 mod blob;
 mod bring;
+mod cached;
 mod dir_sync;
 mod flight;
 mod folder;
@@ -59,8 +60,8 @@ impl Default for FsOptions {
     fn default() -> Self {
         Self {
             allow_network: false,
-            buffers: 8,
-            buffer_bytes: 4 * 1024 * 1024,
+            buffers: 32,
+            buffer_bytes: 1024 * 1024,
             inline_max: 16 * 1024,
             direct: true,
         }

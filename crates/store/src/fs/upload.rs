@@ -22,6 +22,9 @@ use super::{BootId, Inner, blocking};
 use crate::error::Error;
 use crate::hash::Hasher;
 
+/// What is hashed here and now: it takes less than the way to another thread.
+const AT_ONCE_MAX: usize = 32 * 1024;
+
 /// What is known of an upload before its bytes come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -237,6 +240,10 @@ impl Upload {
         if self.sent == 0 {
             // All of it is in the head, or there is nothing.
             let head = self.filling.take();
+            let bytes = head.as_ref().map_or(&[][..], Buffer::bytes);
+            if bytes.len() <= AT_ONCE_MAX {
+                return Ok((Hasher::digest(algorithm, bytes), Body::Memory { head, part }));
+            }
             return blocking(move || {
                 let bytes = head.as_ref().map_or(&[][..], Buffer::bytes);
                 Ok((Hasher::digest(algorithm, bytes), Body::Memory { head, part }))

@@ -1,0 +1,204 @@
+//! Bytes of blobs go from the page cache to the socket by the kernel's hand, without passing through our memory.
+//!
+//! hyper writes from memory only. So a body on such a connection hands it a *stand-in*: a slice of one area that nobody
+//! ever writes or reads, as long as the bytes it stands for, and notes here which bytes of which file they are. The
+//! stream that hyper writes to knows the area by its address and has the kernel send the file's bytes in its place. The
+//! stream says that it takes vectored writes, so hyper passes every slice on as it is and copies none.
+//! Only for HTTP/1.1 in the clear: HTTP/2 and TLS must see the bytes.
+//! Fails: a file that ends early or cannot be read ends the connection; never a clean short body.
+//! Source: sendfile(2).
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use registry::BlobFile;
+use rustix::fs::sendfile;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Memory that is never touched, so it costs addresses only.
+static AREA: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; Outlet::RUN_MAX].into());
+
+/// What the stand-ins that hyper holds stand for, in their order.
+#[derive(Clone, Default)]
+pub(crate) struct Outlet(Arc<Mutex<VecDeque<Run>>>);
+
+/// Bytes of a file that are to be sent.
+struct Run {
+    file: BlobFile,
+    next: u64,
+    left: usize,
+}
+
+impl Outlet {
+    /// The longest run: enough for the kernel, little enough to look ahead in the page cache.
+    pub(crate) const RUN_MAX: usize = 1024 * 1024;
+
+    /// A slice that stands for `len` bytes of the file from `offset` on, at most `RUN_MAX`.
+    pub(crate) fn stand_in(&self, file: BlobFile, offset: u64, len: usize) -> Bytes {
+        let left = len.min(Self::RUN_MAX);
+        self.lock().push_back(Run {
+            file,
+            next: offset,
+            left,
+        });
+        Bytes::from_static(&AREA[..left])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Run>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_stand_in(bytes: &[u8]) -> bool {
+    AREA.as_ptr_range().contains(&bytes.as_ptr())
+}
+
+/// A socket that the kernel can send files to.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {
+    /// Waits until it takes bytes.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Runs `write`; after `WouldBlock`, `poll_writable` waits again.
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize>;
+}
+
+impl Socket for TcpStream {
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, write)
+    }
+}
+
+impl Socket for UnixStream {
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, write)
+    }
+}
+
+/// A socket, and the files that are to go out through it.
+pub(crate) struct Sending<S> {
+    socket: S,
+    outlet: Outlet,
+}
+
+impl<S: Socket> Sending<S> {
+    pub(crate) fn new(socket: S) -> (Self, Outlet) {
+        let outlet = Outlet::default();
+        let sending = Self {
+            socket,
+            outlet: outlet.clone(),
+        };
+        (sending, outlet)
+    }
+
+    /// Sends what the first stand-in, now `len` bytes long, stands for; how many bytes went.
+    fn poll_send(&self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_writable(cx))?;
+            match self.send(len) {
+                Err(error) if again(&error) => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    fn send(&self, len: usize) -> io::Result<usize> {
+        let mut runs = self.outlet.lock();
+        let run = runs
+            .front_mut()
+            .filter(|run| run.left == len)
+            .ok_or_else(|| io::Error::other("a stand-in that stands for nothing"))?;
+        let file = run.file.file().ok_or(io::ErrorKind::Unsupported)?;
+        let mut offset = run.next;
+        let sent = self
+            .socket
+            .try_write(|| Ok(sendfile(&self.socket, file, Some(&mut offset), run.left)?))
+            .inspect_err(|error| {
+                if !again(error) && !is_gone(error) {
+                    tracing::error!(location = %run.file.location(), %error, "a blob could not be sent to its end");
+                }
+            })?;
+        if sent == 0 {
+            tracing::error!(location = %run.file.location(), "a blob's file ended early; the response is cut");
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        run.next += sent as u64;
+        run.left -= sent;
+        if run.left == 0 {
+            runs.pop_front();
+        }
+        Ok(sent)
+    }
+}
+
+fn again(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// The client left, which is its own affair.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
+impl<S: Socket> AsyncRead for Sending<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl<S: Socket> AsyncWrite for Sending<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if is_stand_in(buf) {
+            return self.poll_send(cx, buf.len());
+        }
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let begin = bufs.iter().position(|buf| !buf.is_empty()).unwrap_or(bufs.len());
+        let bufs = &bufs[begin..];
+        let memory = bufs.iter().take_while(|buf| !is_stand_in(buf)).count();
+        match bufs.first() {
+            Some(first) if memory == 0 => self.poll_send(cx, first.len()),
+            _ => Pin::new(&mut self.socket).poll_write_vectored(cx, &bufs[..memory]),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
