@@ -42,6 +42,15 @@ const PROBE_TIME: Duration = Duration::from_secs(10);
 /// How long what is under way may take at the end, after its connections are gone.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
 
+/// What a probe of a disk that works found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// It takes bytes.
+    Writable,
+    /// It has no room for them.
+    Full,
+}
+
 /// One registry: a folder of bytes and a catalog of facts. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
@@ -116,8 +125,17 @@ impl Registry {
             .unwrap_or(Err(Error::Busy))
     }
 
-    /// Whether the disk takes bytes and gives them up again, in time: what `health.storagedriver` asks.
-    pub async fn probe(&self) -> Result<(), Error> {
+    /// Whether the disk takes bytes and gives them up again, in time: what `health.storagedriver` asks. A full disk is
+    /// an answer and no failure: everything but a push goes on there.
+    pub async fn probe(&self) -> Result<Probed, Error> {
+        match self.write_a_little().await {
+            Ok(()) => Ok(Probed::Writable),
+            Err(Error::NoRoom) => Ok(Probed::Full),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_a_little(&self) -> Result<(), Error> {
         self.ready().await?;
         let writing = async {
             let plan = store::Plan {
