@@ -24,13 +24,14 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use catalog::Catalog;
 use store::FsStore;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use blob::{Blob, Content, MountFrom};
-pub use catalog::Referrer;
+pub use catalog::{Referrer, Referrers, ReferrersPage, ReferrersWanted};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
-pub use list::{ReferrersPage, TagsPage};
+pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
@@ -63,6 +64,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
     sessions: session::Sessions,
+    /// Memory, in KiB, for what pushes make of their documents.
+    desk: Arc<Semaphore>,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -91,6 +94,7 @@ impl Registry {
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
+            desk: Arc::new(Semaphore::new(push::DESK_KIB)),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
         };

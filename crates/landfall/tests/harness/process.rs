@@ -2,6 +2,7 @@
 //!
 //! Fails: when it does not start or end, or has panicked anywhere in its life.
 
+use std::fs;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::JoinHandle;
 
@@ -29,6 +30,17 @@ impl Process {
             log,
             drains: vec![out, err],
         }
+    }
+
+    /// Most bytes of memory that it ever had resident, as the kernel counts them.
+    pub(super) fn memory_peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kib * 1024
     }
 
     pub(super) fn wait(&mut self) -> ExitStatus {

@@ -255,6 +255,11 @@ impl Landfall {
         self.process.child.id()
     }
 
+    /// Most bytes of memory that the process ever had resident.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        self.process.memory_peak()
+    }
+
     pub(crate) fn how(&self) -> &Builder {
         &self.builder
     }

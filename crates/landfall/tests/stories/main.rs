@@ -27,6 +27,7 @@ mod full_disk;
 mod http2;
 mod lists;
 mod login;
+mod memory;
 mod mount_a_blob;
 mod names_and_routes;
 mod password_file;
