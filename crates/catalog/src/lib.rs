@@ -48,12 +48,12 @@ pub use imports::{
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
-pub use referrers::{Referrer, ReferrersPage, list_referrers};
+pub use referrers::{Referrer, Referrers, ReferrersPage, ReferrersWanted, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
 pub use restore::{Restored, restore};
 pub use sql::Tx;
 pub use stamps::{Aspect, Stamp};
-pub use tags::{TagPage, delete_tag, list_tags};
+pub use tags::{TagPage, delete_tag, list_tags, weigh_tags};
 pub use tombstones::{due_tombstones, finish_tombstones, postpone_tombstones};
 pub use trash::{Trashed, trash_manifest};
 pub use uploads::{

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
@@ -37,8 +38,8 @@ pub struct NewManifest {
     pub blobs: Vec<Edge>,
     /// The manifests that it lists.
     pub children: Vec<Child>,
-    /// Its bytes.
-    pub body: Vec<u8>,
+    /// Its bytes, as they came: they may be lent, and go back when the operation has its answer.
+    pub body: Bytes,
     /// Tags to set to it.
     pub tags: Vec<Tag>,
     /// What must hold of the first tag.
@@ -180,7 +181,7 @@ fn store_body(tx: &mut Tx<'_>, new: &NewManifest) -> Result<i64, Error> {
         tx.execute(
             "INSERT INTO manifest_bodies(digest, size, annotations, body) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT(digest) DO NOTHING",
-            values![&new.digest, new.body.len(), new.annotations.as_ref(), &new.body],
+            values![&new.digest, new.body.len(), new.annotations.as_ref(), &*new.body],
         )?;
     }
 }

@@ -47,6 +47,20 @@ pub fn list_tags(
     })
 }
 
+/// How many bytes the names after `last` have, together, with three more for each: what a list of all of them takes.
+pub fn weigh_tags(tx: &mut Tx<'_>, repo: &RepositoryName, last: Option<&str>) -> Result<usize, Error> {
+    let Some(repo) = Repo::find(tx, repo)? else {
+        return Ok(0);
+    };
+    let after = without_nul(last.unwrap_or_default());
+    let bytes = tx.first(
+        "SELECT sum(octet_length(name) + 3) FROM tags WHERE repo_id = ?1 AND name > ?2",
+        values![repo.id, after],
+        |row: &Row<'_>| row.get::<Option<usize>>(0),
+    )?;
+    Ok(bytes.flatten().unwrap_or(0))
+}
+
 /// What must hold of a tag before it is set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Held<'a> {

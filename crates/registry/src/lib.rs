@@ -26,6 +26,7 @@ use bytes::Bytes;
 use catalog::{Aspect, Catalog};
 use oci::{Digest, Reference};
 use store::FsStore;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use blob::KnownBlob;
@@ -33,10 +34,10 @@ use manifest::KnownManifest;
 use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
-pub use catalog::Referrer;
+pub use catalog::{Referrer, Referrers, ReferrersPage, ReferrersWanted};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
-pub use list::{ReferrersPage, TagsPage};
+pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
@@ -49,6 +50,15 @@ const RECALL_BYTES: u64 = 4 * 1024 * 1024;
 const PROBE_TIME: Duration = Duration::from_secs(10);
 /// How long what is under way may take at the end, after its connections are gone.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
+
+/// What a probe of a disk that works found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// It takes bytes.
+    Writable,
+    /// It has no room for them.
+    Full,
+}
 
 /// One registry: a folder of bytes and a catalog of facts. Cheap to clone.
 #[derive(Clone)]
@@ -66,6 +76,8 @@ struct Inner {
     /// Blobs that were read lately.
     blobs: Recall<Digest, KnownBlob>,
     sessions: session::Sessions,
+    /// Memory, in KiB, for what pushes make of their documents.
+    desk: Arc<Semaphore>,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -96,6 +108,7 @@ impl Registry {
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
+            desk: Arc::new(Semaphore::new(push::DESK_KIB)),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
         };
@@ -130,8 +143,17 @@ impl Registry {
             .unwrap_or(Err(Error::Busy))
     }
 
-    /// Whether the disk takes bytes and gives them up again, in time: what `health.storagedriver` asks.
-    pub async fn probe(&self) -> Result<(), Error> {
+    /// Whether the disk takes bytes and gives them up again, in time: what `health.storagedriver` asks. A full disk is
+    /// an answer and no failure: everything but a push goes on there.
+    pub async fn probe(&self) -> Result<Probed, Error> {
+        match self.write_a_little().await {
+            Ok(()) => Ok(Probed::Writable),
+            Err(Error::NoRoom) => Ok(Probed::Full),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_a_little(&self) -> Result<(), Error> {
         self.ready().await?;
         let writing = async {
             let plan = store::Plan {

@@ -4,7 +4,7 @@
 //! Source: distribution-spec "Listing Tags", "Listing Referrers"; the catalog list of the CNCF registry.
 
 use access::{Caller, Permit, Pull};
-use oci::Digest;
+use catalog::{Referrers, ReferrersWanted};
 
 use crate::{Error, Registry};
 
@@ -16,9 +16,6 @@ pub struct TagsPage {
     /// Whether there is at least one more after it.
     pub more: bool,
 }
-
-/// One page of referrers.
-pub type ReferrersPage = catalog::ReferrersPage;
 
 impl Registry {
     /// Tags after `last`, at most `limit`; no limit lists all.
@@ -40,6 +37,13 @@ impl Registry {
         } else {
             Err(Error::RepositoryUnknown(permit.repository().clone()))
         }
+    }
+
+    /// Bytes that a list of all tags after `last` takes, with quotes and a comma for each.
+    pub async fn weigh_tags(&self, permit: &Permit<Pull>, last: Option<String>) -> Result<usize, Error> {
+        let repository = permit.repository().clone();
+        let weigh = move |tx: &mut catalog::Tx<'_>| catalog::weigh_tags(tx, &repository, last.as_deref());
+        Ok(self.inner.catalog.read(weigh).await?)
     }
 
     /// Names of repositories after `last` that the caller may pull, at most `limit`.
@@ -68,21 +72,14 @@ impl Registry {
         }
     }
 
-    /// Manifests whose subject is `subject`, after `after`; with `types`, only those of one of these artifact types.
-    /// A page holds at most `limit` entries and about `bytes_max` bytes of them, but always one.
+    /// One page of the manifests whose subject is the wanted one, or what it weighs.
     pub async fn referrers(
         &self,
         permit: &Permit<Pull>,
-        subject: &Digest,
-        types: Vec<String>,
-        after: Option<i64>,
-        bytes_max: usize,
-        limit: usize,
-    ) -> Result<ReferrersPage, Error> {
-        let (repository, subject) = (permit.repository().clone(), subject.clone());
-        let find = move |tx: &mut catalog::Tx<'_>| {
-            catalog::list_referrers(tx, &repository, &subject, &types, after, bytes_max, limit)
-        };
+        wanted: ReferrersWanted,
+    ) -> Result<Referrers, Error> {
+        let repository = permit.repository().clone();
+        let find = move |tx: &mut catalog::Tx<'_>| catalog::list_referrers(tx, &repository, &wanted);
         Ok(self.inner.catalog.read(find).await?)
     }
 }

@@ -1,19 +1,33 @@
 //! Pushing a manifest: parse, check, then one transaction that holds body, edges, referrer entry and tags.
 //!
 //! A reader sees the tag's old target or the new one, never none. Crash points: before the commit nothing happened,
-//! after it everything did.
+//! after it everything did. Memory: the document's bytes are the caller's, and go back to it with the answer; what is made
+//! of a large one has a place on a desk that all pushes share. Fails: as an [`Error`] says; `Busy` where the desk stays full.
 //! Source: distribution-spec "Pushing manifests", "Pushing manifests with subject"; P-PUT in ARCHITECTURE.md.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Permit, Push};
 use bytes::Bytes;
 use catalog::{Child, Edge, EdgeKind, NewManifest, PutManifest};
 use oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Tag};
 use sha2::{Digest as _, Sha256, Sha512};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Error, Registry};
 
-/// What is parsed here and now: it takes less than the way to another thread.
-const AT_ONCE_MAX: usize = 16 * 1024;
+/// Memory for what pushes make of their documents: 32 MiB.
+pub(crate) const DESK_KIB: usize = 32 * 1024;
+/// How long a push waits for its place on the desk.
+const DESK_WAIT: Duration = Duration::from_secs(30);
+/// What is made of a document has at most about so many times its size: its parts, and its annotations as they are kept.
+const WORK_WEIGHT: usize = 3;
+/// Documents of so many bytes are common: they need no place, and are parsed here and now, which takes less than the way to
+/// another thread.
+const SMALL: usize = 16 * 1024;
+/// What an edge takes in memory.
+const EDGE_BYTES: usize = 128;
 
 /// A manifest as a client sends it.
 #[derive(Clone, Debug)]
@@ -62,7 +76,8 @@ impl Registry {
         let (repository, actor) = (permit.repository().clone(), permit.actor().map(str::to_owned));
         let registry = self.clone();
         self.to_the_end(async move {
-            let plan = if push.body.len() <= AT_ONCE_MAX {
+            let mut place = registry.place(push.body.len()).await?;
+            let plan = if push.body.len() <= SMALL {
                 registry.plan(push, repository, actor)?
             } else {
                 let checker = registry.clone();
@@ -70,22 +85,44 @@ impl Registry {
                     .await
                     .map_err(|failed| Error::Interrupted(failed.to_string()))??
             };
+            if let Some(place) = &mut place {
+                // While it waits for its commit, the parts that were read are gone.
+                let spare = place
+                    .num_permits()
+                    .saturating_sub(kept_bytes(&plan).div_ceil(1024));
+                drop(place.split(spare));
+            }
             let pushed = Pushed {
                 digest: plan.digest.clone(),
                 subject: plan.subject.clone(),
             };
-            match registry
+            let put = registry
                 .inner
                 .catalog
                 .write(move |tx| catalog::put_manifest(tx, &plan))
-                .await?
-            {
+                .await?;
+            drop(place);
+            match put {
                 PutManifest::Stored { .. } => Ok(pushed),
                 PutManifest::Missing(missing) => Err(Error::Missing(missing)),
                 PutManifest::PreconditionFailed => Err(Error::PreconditionFailed),
             }
         })
         .await
+    }
+
+    /// A place on the desk for the work on a document of so many bytes; a small one needs none.
+    async fn place(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        if bytes <= SMALL {
+            return Ok(None);
+        }
+        let kib = bytes.saturating_mul(WORK_WEIGHT).div_ceil(1024).min(DESK_KIB);
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        let place = Arc::clone(&self.inner.desk).acquire_many_owned(kib);
+        match tokio::time::timeout(DESK_WAIT, place).await {
+            Ok(Ok(place)) => Ok(Some(place)),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy),
+        }
     }
 
     /// Everything that can be decided without the catalog.
@@ -136,7 +173,8 @@ impl Registry {
                 .enumerate()
                 .map(|(ord, child)| self.child(ord, child))
                 .collect(),
-            body: push.body.to_vec(),
+            // No copy: these bytes hold their room in memory until the commit is answered.
+            body: push.body,
             tags,
             precondition: match push.precondition {
                 Precondition::None => catalog::Precondition::None,
@@ -177,6 +215,12 @@ impl Registry {
             required: rules.references_checked && rules.index.requires(child),
         }
     }
+}
+
+/// What a manifest that waits for its commit has in memory beside its document.
+fn kept_bytes(new: &NewManifest) -> usize {
+    let edges = new.blobs.len() + new.children.len();
+    new.annotations.as_ref().map_or(0, String::len) + edges * EDGE_BYTES
 }
 
 /// `linux/arm64/v8`, as it is kept.

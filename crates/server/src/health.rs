@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use registry::Registry;
+use registry::{Probed, Registry};
 
 use crate::body::Body;
 
@@ -78,14 +78,19 @@ impl Health {
         }
     }
 
-    /// `health.storagedriver`: after `threshold` failures in a row the registry is out of service. Runs for good.
+    /// `health.storagedriver`: after `threshold` failures in a row the registry is out of service. A disk that is only
+    /// full takes no push, which each push is told; pulls and deletes need the registry to stay in service. Runs for good.
     pub async fn watch_storage(self: Arc<Self>, registry: Registry, every: Duration, threshold: u32) {
         let mut tick = tokio::time::interval(every.max(Duration::from_millis(100)));
         let mut failures = 0;
+        let mut last = Probed::Writable;
         loop {
             tick.tick().await;
             match registry.probe().await {
-                Ok(()) => failures = 0,
+                Ok(found) => {
+                    failures = 0;
+                    tell_of_room(std::mem::replace(&mut last, found), found);
+                }
                 Err(error) => {
                     failures += 1;
                     if failures >= threshold {
@@ -97,6 +102,19 @@ impl Health {
                 self.set("storage", None);
             }
         }
+    }
+}
+
+/// Says once that the disk filled up, and once that it has room again.
+fn tell_of_room(before: Probed, now: Probed) {
+    match (before, now) {
+        (Probed::Writable, Probed::Full) => {
+            tracing::warn!(
+                "the disk is full: pushes are refused until there is room; pulls and deletes go on"
+            );
+        }
+        (Probed::Full, Probed::Writable) => tracing::info!("the disk has room again"),
+        (Probed::Writable, Probed::Writable) | (Probed::Full, Probed::Full) => {}
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use catalog::{
     Catalog, Child, Edge, EdgeKind, Error, NewBlob, NewManifest, Place, PostgresOptions, Precondition,
-    Published, PutManifest, SqliteOptions, Tx,
+    Published, PutManifest, Referrers, ReferrersPage, ReferrersWanted, SqliteOptions, Tx,
 };
 use oci::{Digest, Reference, RepositoryName, Tag};
 use postgres::{Config, NoTls};
@@ -252,7 +252,7 @@ impl House {
             subject: None,
             blobs: Vec::new(),
             children: Vec::new(),
-            body: body.as_bytes().to_vec(),
+            body: body.as_bytes().to_vec().into(),
             tags: tags.iter().map(|name| tag(name)).collect(),
             precondition: Precondition::None,
             now: self.now(),
@@ -314,6 +314,29 @@ pub(crate) fn tag(name: &str) -> Tag {
 
 pub(crate) fn digest(content: &str) -> Digest {
     Digest::Sha256(Sha256::digest(content).into())
+}
+
+/// The first page of all that refers to `subject`, however large it is.
+pub(crate) fn referrers_of(subject: &Digest) -> ReferrersWanted {
+    ReferrersWanted {
+        subject: subject.clone(),
+        types: Vec::new(),
+        after: None,
+        limit: 10,
+        bytes_max: 1 << 20,
+        heavy: usize::MAX,
+    }
+}
+
+pub(crate) fn page_of_referrers(
+    tx: &mut Tx<'_>,
+    from: &str,
+    wanted: &ReferrersWanted,
+) -> Result<ReferrersPage, Error> {
+    match catalog::list_referrers(tx, &repo(from), wanted)? {
+        Referrers::Page(page) => Ok(page),
+        Referrers::Heavy { bytes } => panic!("{bytes} bytes are too heavy for nobody here"),
+    }
 }
 
 /// A layer that must be there.

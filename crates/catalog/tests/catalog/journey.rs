@@ -4,7 +4,7 @@ use catalog::{Health, MountSource, NewManifest, Scope, Trashed, UploadRow};
 use oci::{Algorithm, Reference};
 use uuid::Uuid;
 
-use crate::harness::{DAY, House, KEEP, LEASE, UNDO, digest, repo, tag};
+use crate::harness::{DAY, House, KEEP, LEASE, UNDO, digest, referrers_of, repo, tag};
 
 /// Calls every operation at least once, the ways that fail too.
 pub(crate) async fn everything(house: &House) {
@@ -108,9 +108,11 @@ async fn lists(house: &House) {
         .read(|tx| {
             catalog::list_tags(tx, &repo("a"), None, Some(10))?;
             catalog::list_repositories(tx, None, 10)?;
-            catalog::list_referrers(tx, &repo("a"), &digest("image of layer"), &[], None, 1000, 10)?;
-            let types = ["signature".to_owned()];
-            catalog::list_referrers(tx, &repo("a"), &digest("image of layer"), &types, None, 1000, 10)?;
+            catalog::weigh_tags(tx, &repo("a"), None)?;
+            let mut wanted = referrers_of(&digest("image of layer"));
+            catalog::list_referrers(tx, &repo("a"), &wanted)?;
+            wanted.types.push("signature".to_owned());
+            catalog::list_referrers(tx, &repo("a"), &wanted)?;
             catalog::tag_history(tx, &repo("a"), &tag("latest"), None, 10)?;
             catalog::repo_exists(tx, &repo("a"))?;
             catalog::usage(tx, &Scope::Everything)?;

@@ -1,9 +1,9 @@
 //! Lists of repositories and of referrers: in order, page by page, complete.
 
-use catalog::{NewManifest, Referrer};
+use catalog::{NewManifest, Referrer, Referrers, ReferrersWanted};
 use oci::Digest;
 
-use crate::harness::{House, UNDO, digest, repo, story};
+use crate::harness::{House, UNDO, digest, page_of_referrers, referrers_of, repo, story};
 
 async fn repositories(house: &House, last: Option<&str>, limit: usize) -> (Vec<String>, bool) {
     let last = last.map(str::to_owned);
@@ -74,11 +74,14 @@ async fn referrers(
     bytes: usize,
     limit: usize,
 ) -> catalog::ReferrersPage {
-    let types: Vec<String> = types.iter().map(|&one| one.to_owned()).collect();
-    let subject = subject.clone();
-    house
-        .read(move |tx| catalog::list_referrers(tx, &repo("a"), &subject, &types, after, bytes, limit))
-        .await
+    let wanted = ReferrersWanted {
+        types: types.iter().map(|&one| one.to_owned()).collect(),
+        after,
+        limit,
+        bytes_max: bytes,
+        ..referrers_of(subject)
+    };
+    house.read(move |tx| page_of_referrers(tx, "a", &wanted)).await
 }
 
 fn referrer(house: &House, n: usize, subject: &Digest, artifact_type: Option<&str>) -> NewManifest {
@@ -187,6 +190,39 @@ story!(
             "an entry that is too large alone still comes"
         );
         assert!(page.next.is_some());
+    }
+);
+
+story!(
+    a_page_that_is_too_heavy_is_weighed_and_not_read,
+    async |house: &House| {
+        let subject = digest("subject");
+        for n in 0..3 {
+            let annotations = Some(format!(r#"{{"big":"{}"}}"#, "x".repeat(10_000)));
+            house
+                .put_stored(NewManifest {
+                    annotations,
+                    ..referrer(house, n, &subject, None)
+                })
+                .await;
+        }
+        let look = async |heavy: usize| {
+            let wanted = ReferrersWanted {
+                heavy,
+                ..referrers_of(&subject)
+            };
+            house
+                .read(move |tx| catalog::list_referrers(tx, &repo("a"), &wanted))
+                .await
+        };
+        let Referrers::Heavy { bytes } = look(20_000).await else {
+            panic!("three times 10 000 bytes are more than 20 000");
+        };
+        assert!((30_000..35_000).contains(&bytes), "{bytes}");
+        let Referrers::Page(page) = look(bytes).await else {
+            panic!("now there is room for it");
+        };
+        assert_eq!((page.entries.len(), page.next), (3, None));
     }
 );
 

@@ -1,9 +1,9 @@
 //! Manifests: whole or not at all, and they keep what they name.
 
-use catalog::{Edge, EdgeKind, NewManifest, PutManifest, Unlinked};
+use catalog::{Edge, EdgeKind, NewManifest, PutManifest, ReferrersWanted, Unlinked};
 use oci::{Algorithm, Digest, Reference};
 
-use crate::harness::{House, KEEP, UNDO, digest, edge, repo, story};
+use crate::harness::{House, KEEP, UNDO, digest, edge, page_of_referrers, referrers_of, repo, story};
 
 story!(
     a_manifest_comes_back_as_it_was_pushed_by_tag_and_by_digest,
@@ -209,9 +209,11 @@ story!(
             ..house.manifest("a", "signature", &[])
         };
         house.put_stored(new).await;
-        let list = move |tx: &mut catalog::Tx<'_>| {
-            catalog::list_referrers(tx, &repo("a"), &subject, &["a\0b".to_owned()], None, 1 << 20, 10)
+        let wanted = ReferrersWanted {
+            types: vec!["a\0b".to_owned()],
+            ..referrers_of(&subject)
         };
+        let list = move |tx: &mut catalog::Tx<'_>| page_of_referrers(tx, "a", &wanted);
         let page = house.read(list).await;
         assert_eq!(page.entries[0].artifact_type.as_deref(), Some("ab"));
         assert_eq!(page.entries[0].annotations.as_deref(), Some(r#"{"k":"ü\u0000"}"#));

@@ -34,6 +34,13 @@ story!(
             "any text can be a place"
         );
         assert_eq!(page(None, Some(0)).await.tags, Vec::<String>::new());
+        let weight = |of: &'static str, last| house.read(move |tx| catalog::weigh_tags(tx, &repo(of), last));
+        assert_eq!(
+            weight("a", None).await,
+            "1.10,1.9,A,_x,a,".len() + 2 * all.tags.len()
+        );
+        assert_eq!(weight("a", Some("_x")).await, 1 + 3);
+        assert_eq!((weight("a", Some("z")).await, weight("b", None).await), (0, 0));
         let unknown = house
             .read(|tx| catalog::list_tags(tx, &repo("b"), None, None))
             .await;

@@ -3,7 +3,7 @@
 //! Fails: `wait_for` gives up after [`PATIENCE`](super::PATIENCE), or at once when both pipes have closed.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -23,21 +23,18 @@ impl Journal {
     /// Reads a pipe to its end on a thread of its own.
     pub(crate) fn drain(&self, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
         let shared = Arc::clone(&self.0);
-        shared.0.lock().unwrap().pipes_open += 1;
+        lock(&shared.0).pipes_open += 1;
         std::thread::spawn(move || {
             let mut reader = BufReader::new(pipe);
             let mut line = Vec::new();
             while let Ok(1..) = reader.read_until(b'\n', &mut line) {
-                shared
-                    .0
-                    .lock()
-                    .unwrap()
+                lock(&shared.0)
                     .text
                     .push(String::from_utf8_lossy(&line).trim_end().to_owned());
                 shared.1.notify_all();
                 line.clear();
             }
-            shared.0.lock().unwrap().pipes_open -= 1;
+            lock(&shared.0).pipes_open -= 1;
             shared.1.notify_all();
         })
     }
@@ -45,7 +42,7 @@ impl Journal {
     /// The first line from which `pick` makes something; `None` when the process has closed its pipes without one.
     pub(crate) fn wait_for<T>(&self, what: &str, pick: impl Fn(&str) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + PATIENCE;
-        let mut lines = self.0.0.lock().unwrap();
+        let mut lines = lock(&self.0.0);
         let mut seen = 0;
         loop {
             if let Some(found) = lines.text[seen..].iter().find_map(|line| pick(line)) {
@@ -61,7 +58,8 @@ impl Journal {
                 "waited in vain for {what} in the log:\n{}",
                 lines.text.join("\n")
             );
-            lines = self.0.1.wait_timeout(lines, left).unwrap().0;
+            let waited = self.0.1.wait_timeout(lines, left);
+            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -96,7 +94,7 @@ impl Journal {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap().text.clone()
+        lock(&self.0.0).text.clone()
     }
 
     pub(crate) fn contains(&self, text: &str) -> bool {
@@ -108,6 +106,11 @@ impl std::fmt::Display for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.lines().join("\n"))
     }
+}
+
+/// Also after a story failed while it looked at the lines: its log is what its reader needs then.
+fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_complaint(line: &str) -> bool {

@@ -11,6 +11,7 @@ pub(crate) mod h2;
 pub(crate) mod images;
 pub(crate) mod journal;
 pub(crate) mod passwords;
+mod process;
 pub(crate) mod push;
 pub(crate) mod rules;
 pub(crate) mod server;

@@ -9,16 +9,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::exchange::Client;
 use super::journal::Journal;
-use super::wait_until;
+use super::process::{Elsewhere, Process};
 
 /// How to start a server. Every start with the same builder uses the same home.
 #[derive(Clone)]
@@ -97,6 +96,13 @@ impl Builder {
         }
     }
 
+    /// Starts a server that listens where no [`Client`] can reach it, and waits until it says so.
+    pub(crate) fn start_elsewhere(&self, place: &str) -> Elsewhere {
+        let process = self.spawn();
+        process.log.expect_line(&["listening on", place]);
+        Elsewhere(process)
+    }
+
     /// Starts a server that must refuse to run, and answers how it ended and all that it said.
     pub(crate) fn start_refused(&self) -> Refusal {
         let mut process = self.spawn();
@@ -160,15 +166,7 @@ impl Builder {
             .args(&self.args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("landfall starts");
-        let log = Journal::default();
-        let out = log.drain(child.stdout.take().unwrap());
-        let err = log.drain(child.stderr.take().unwrap());
-        Process {
-            child,
-            log,
-            drains: vec![out, err],
-        }
+        Process::start(command)
     }
 }
 
@@ -257,6 +255,11 @@ impl Landfall {
         self.process.child.id()
     }
 
+    /// Most bytes of memory that the process ever had resident.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        self.process.memory_peak()
+    }
+
     pub(crate) fn how(&self) -> &Builder {
         &self.builder
     }
@@ -281,6 +284,11 @@ impl Landfall {
             "a drained server exits with 0, not {status}:\n{}",
             self.process.log
         );
+    }
+
+    /// Waits until the process has ended by itself; its exit code.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.process.wait().code()
     }
 
     /// SIGKILL, as the kernel's memory killer or a power cut of the process would.
@@ -308,43 +316,6 @@ impl Landfall {
             .into_iter()
             .filter(names)
             .collect()
-    }
-}
-
-/// The child and the threads that read from it; ends with it.
-struct Process {
-    child: Child,
-    log: Journal,
-    drains: Vec<JoinHandle<()>>,
-}
-
-impl Process {
-    fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the server process ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        for drain in self.drains.drain(..) {
-            drain.join().unwrap();
-        }
-        status.unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-        if std::thread::panicking() {
-            eprintln!("--- log of the server\n{}\n---", self.log);
-        } else {
-            assert!(
-                !self.log.contains("panicked at"),
-                "the server panicked:\n{}",
-                self.log
-            );
-        }
     }
 }
 

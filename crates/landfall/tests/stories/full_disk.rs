@@ -77,3 +77,32 @@ fn deletes_still_work_on_a_full_disk() {
     drop(ballast);
     landfall.stop();
 }
+
+/// The configurations that people bring with them have `health.storagedriver` on: its probe must not take the registry
+/// down for the want of room alone.
+#[test]
+fn a_full_disk_stops_no_pull_and_no_delete_where_the_storage_is_watched() {
+    let disk = SmallDisk::mount(3 * 1024 * MIB);
+    let landfall = Landfall::builder()
+        .data(disk.path().join("data"))
+        .config("health: {storagedriver: {enabled: true, interval: 100ms, threshold: 1}}\n")
+        .start();
+    let image = Image::new("watched");
+    let manifest = landfall.push(REPO, "latest", &image);
+    let ballast = disk.fill_but(0);
+    landfall
+        .log()
+        .expect_line(&["level=warn", "disk is full", "pulls"]);
+    landfall.get("/v2/").send().expect(200);
+    landfall.expect_image(REPO, "latest", &image);
+    landfall
+        .post(&format!("/v2/{REPO}/blobs/uploads/"))
+        .send()
+        .expect_error(507, "UNKNOWN");
+    landfall.delete_manifest(REPO, &manifest.digest()).expect(202);
+    landfall.head_manifest(REPO, "latest").expect(404);
+    drop(ballast);
+    landfall.log().expect_line(&["disk has room again"]);
+    landfall.push(REPO, "latest", &image);
+    landfall.stop();
+}

@@ -270,3 +270,36 @@ fn a_taken_port_is_refused_by_name() {
     assert!(refusal.code.is_some_and(|code| code != 0), "{refusal:?}");
     refusal.expect_words(&[&landfall.address.to_string()]);
 }
+
+#[test]
+fn uploads_go_on_behind_a_server_that_was_given_the_same_secret() {
+    let home = Landfall::builder();
+    let with_secret = |secret: &str| home.clone().config(&format!("http: {{secret: {secret}}}\n"));
+    let landfall = with_secret("a secret that two servers share").start();
+    assert!(
+        !home.data_dir().join("landfall/secrets/http.secret").exists(),
+        "none is made where one was given"
+    );
+    let bytes = noise("shared secret", 200_000);
+    let location = landfall.begin_upload_with(REPO, &bytes[..100_000]);
+    landfall.stop();
+    let landfall = with_secret("another one").start();
+    landfall
+        .patch(&location)
+        .body(&bytes[100_000..])
+        .send()
+        .expect_error(400, "BLOB_UPLOAD_INVALID");
+    landfall.stop();
+    let landfall = with_secret("a secret that two servers share").start();
+    let patched = landfall
+        .patch(&location)
+        .body(&bytes[100_000..])
+        .send()
+        .expect(202);
+    let put = landfall
+        .put(&patched.location())
+        .query("digest", &digest_of(&bytes));
+    put.send().expect(201);
+    landfall.expect_blob(REPO, &bytes);
+    landfall.stop();
+}

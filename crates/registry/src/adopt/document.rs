@@ -177,7 +177,7 @@ fn bare(repo: &RepositoryName, digest: &Digest, body: Vec<u8>) -> NewManifest {
         subject: None,
         blobs: Vec::new(),
         children: Vec::new(),
-        body,
+        body: body.into(),
         tags: Vec::new(),
         precondition: Precondition::None,
         now: 0,

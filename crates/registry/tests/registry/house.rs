@@ -57,6 +57,11 @@ impl House {
     }
 
     pub(crate) async fn open_with(&self, rules: Rules) -> Registry {
+        self.open_beside(rules).await.0
+    }
+
+    /// A registry, and its catalog for a story that gets in its way.
+    pub(crate) async fn open_beside(&self, rules: Rules) -> (Registry, Catalog) {
         let options = FsOptions {
             inline_max: usize::try_from(rules.inline_bytes_max).unwrap(),
             ..FsOptions::default()
@@ -69,7 +74,10 @@ impl House {
         )
         .unwrap();
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Registry::open(store, catalog, clock, rules).await.unwrap()
+        let registry = Registry::open(store, catalog.clone(), clock, rules)
+            .await
+            .unwrap();
+        (registry, catalog)
     }
 }
 

@@ -8,4 +8,5 @@ mod damage;
 mod faults;
 mod house;
 mod leases;
+mod memory;
 mod sessions;

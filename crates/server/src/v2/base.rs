@@ -3,11 +3,13 @@
 //! Source: distribution-spec "Determining Support" (end-1), "Extensions"; the catalog list of the CNCF registry.
 
 use http::Response;
+use registry::Error;
 use serde::Serialize;
 
 use super::page::{self, Wanted};
 use super::{Exchange, json};
 use crate::body::Body;
+use crate::room::Admitted;
 use crate::v2::refusal::Refusal;
 
 /// Entries of a catalog page where the client does not say.
@@ -34,12 +36,15 @@ pub(crate) async fn catalog(x: &Exchange<'_>) -> Result<Response<Body>, Refusal>
     let n = wanted
         .n
         .unwrap_or(CATALOG_DEFAULT.min(x.server.options.catalog_entries_max));
-    let (repositories, more) = match n {
-        0 => (Vec::new(), false),
-        n => x.server.registry.repositories(&x.caller, wanted.last, n).await?,
+    let (page, last) = repositories(x, wanted.last.clone(), n).await?;
+    let (page, last) = match x.server.manifests.admit(page).await.map_err(|_| Error::Busy)? {
+        Admitted::Now(page) => (page, last),
+        Admitted::Again(seat) => {
+            let (page, last) = repositories(x, wanted.last, n).await?;
+            (seat.hold(page.into()), last)
+        }
     };
-    let last = repositories.last().filter(|_| more).cloned();
-    let mut response = json(document(&Repositories { repositories }), "application/json");
+    let mut response = page::answer(page, "application/json");
     if let Some(last) = last {
         let path = x.server.origin.path("/v2/_catalog");
         page::next(
@@ -49,6 +54,20 @@ pub(crate) async fn catalog(x: &Exchange<'_>) -> Result<Response<Body>, Refusal>
         );
     }
     Ok(response)
+}
+
+/// A page of at most `n` repositories, and its last one if there are more.
+async fn repositories(
+    x: &Exchange<'_>,
+    last: Option<String>,
+    n: usize,
+) -> Result<(Vec<u8>, Option<String>), Refusal> {
+    let (repositories, more) = match n {
+        0 => (Vec::new(), false),
+        n => x.server.registry.repositories(&x.caller, last, n).await?,
+    };
+    let last = repositories.last().filter(|_| more).cloned();
+    Ok((document(&Repositories { repositories }), last))
 }
 
 /// A document of ours as JSON. Strings and numbers only, so it cannot fail.

@@ -153,11 +153,13 @@ async fn document(x: &Exchange<'_>, body: &mut ClientBody) -> Result<bytes::Byte
     let Some(stream) = body.take() else {
         return Ok(bytes::Bytes::new());
     };
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     // Without a length it could be of any size up to the limit.
-    let bytes = usize::try_from(declared.unwrap_or(max)).unwrap_or(usize::MAX);
-    let seat = x.server.manifests.take(bytes).await.map_err(|_| Error::Busy)?;
-    match stream.collect(max).await {
-        Ok(Some(bytes)) => Ok(seat.hold(bytes)),
+    let seat = x.server.manifests.take(bytes(declared.unwrap_or(max))).await;
+    let seat = seat.map_err(|_| Error::Busy)?;
+    match stream.collect(bytes(declared.unwrap_or(0)), max).await {
+        // The seat is held until the push is answered: the bytes go all the way to the catalog.
+        Ok(Some(bytes)) => Ok(seat.shrink(bytes.len()).hold(bytes)),
         Ok(None) => Err(Error::ManifestTooLarge { max }.into()),
         Err(registry::BodyCut) => Err(Error::BodyCut.into()),
     }

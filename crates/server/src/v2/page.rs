@@ -1,10 +1,14 @@
-//! `n`, `last` and `Link`: how lists are cut into pages.
+//! `n`, `last` and `Link`: how lists are cut into pages; and the memory that a page may take.
 //!
+//! A document of more than [`SMALL`](crate::room::SMALL) bytes is sent from a seat in the room that all connections
+//! share, and keeps it until the client has taken it.
 //! Source: distribution-spec "Listing Tags" (`n`, `last`); RFC 8288 for `Link`.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
 use oci::Code;
 
+use crate::body::Body;
 use crate::v2::query::{Query, encode};
 use crate::v2::refusal::Refusal;
 
@@ -37,6 +41,13 @@ impl Wanted {
             last: query.get("last").map(str::to_owned),
         })
     }
+}
+
+/// The answer with a list.
+pub(crate) fn answer(document: Bytes, media_type: &'static str) -> Response<Body> {
+    let mut response = super::json(Vec::new(), media_type);
+    *response.body_mut() = document.into();
+    response
 }
 
 /// Points to the next page.

@@ -63,9 +63,10 @@ impl ClientBody {
 }
 
 impl Stream {
-    /// The whole body, if it has at most `max` bytes: `Ok(None)` where it has more.
-    pub(crate) async fn collect(mut self, max: u64) -> Result<Option<Bytes>, BodyCut> {
-        let mut all = BytesMut::new();
+    /// The whole body, if it has at most `max` bytes: `Ok(None)` where it has more. `expected` bytes are made ready, so
+    /// that it takes no more memory than that.
+    pub(crate) async fn collect(mut self, expected: usize, max: u64) -> Result<Option<Bytes>, BodyCut> {
+        let mut all = BytesMut::with_capacity(expected);
         while let Some(bytes) = self.next().await {
             let bytes = bytes?;
             if (all.len() + bytes.len()) as u64 > max {

@@ -11,7 +11,7 @@ use super::Step;
 use super::world::{
     BLOBS, Content, DOCUMENTS, Document, Model, Named, REPOS, Repo, TAGS, Undoable, children,
 };
-use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, tag};
+use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, page_of_referrers, referrers_of, tag};
 
 /// One sequence, in names of its own, so that many share a catalog.
 pub(crate) struct Run<'h> {
@@ -305,10 +305,8 @@ impl Run<'_> {
                     .live
                     .keys()
                     .filter(|&&one| DOCUMENTS[one].subject == Some(document));
-                let (listed, subject) = (name.clone(), wanted);
-                let list = move |tx: &mut catalog::Tx<'_>| {
-                    catalog::list_referrers(tx, &listed, &subject, &[], None, 1 << 20, 10)
-                };
+                let (listed, wanted) = (name.clone(), referrers_of(&wanted));
+                let list = move |tx: &mut catalog::Tx<'_>| page_of_referrers(tx, &listed, &wanted);
                 let page = self.house.read(list).await;
                 let digests: BTreeSet<_> = page.entries.into_iter().map(|entry| entry.digest).collect();
                 assert_eq!(
