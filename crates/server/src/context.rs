@@ -12,6 +12,7 @@ use registry::Registry;
 use crate::access_log::AccessLog;
 use crate::body::ReadPool;
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::room::Room;
 use crate::v2::state::StateKey;
@@ -33,6 +34,8 @@ pub struct Context {
     pub manifests: Room,
     /// Whether the registry is fit to serve.
     pub health: Arc<Health>,
+    /// What is counted, where somebody asks for it.
+    pub metrics: Option<Arc<Metrics>>,
     /// One line for each request.
     pub access_log: AccessLog,
     /// Limits and additions.
