@@ -18,7 +18,7 @@ pub enum Error {
         path = .0.display()
     )]
     Missing(PathBuf),
-    /// A directory is at the path.
+    /// An empty directory is at the path.
     #[error(
         "{path} is a directory\n  \
          why   a bind mount of a file that does not exist on the host makes a directory in its place\n  \
@@ -29,6 +29,15 @@ pub enum Error {
         name = file_name(.0)
     )]
     Directory(PathBuf),
+    /// A directory is at the path, and things are in it: nobody's mistaken mount.
+    #[error(
+        "{path} is a directory\n  \
+         why   the password file is meant, and this is a folder with other files in it\n  \
+         fix   name the file itself, such as {path}/htpasswd, in auth.htpasswd.path or REGISTRY_AUTH_HTPASSWD_PATH\n        \
+         and make it, if it is not there:  landfall user add <name> --file {path}/htpasswd",
+        path = .0.display()
+    )]
+    Folder(PathBuf),
     /// A device, a socket or a pipe is at the path.
     #[error(
         "{path} is not a regular file\n  \
@@ -69,7 +78,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing(_) => "LF-AUTH-001",
-            Self::Directory(_) => "LF-STO-003",
+            Self::Directory(_) | Self::Folder(_) => "LF-STO-003",
             Self::NotAFile(_) => "LF-AUTH-002",
             Self::Unreadable { .. } => "LF-AUTH-003",
             Self::TooLarge(_) => "LF-AUTH-004",

@@ -219,7 +219,13 @@ pub(crate) fn stat(path: &Path) -> Result<Stamp, Error> {
         },
     })?;
     if metadata.is_dir() {
-        Err(Error::Directory(path.into()))
+        // What a container engine makes in the place of a missing file is empty.
+        let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        Err(if is_empty {
+            Error::Directory(path.into())
+        } else {
+            Error::Folder(path.into())
+        })
     } else if !metadata.is_file() {
         Err(Error::NotAFile(path.into()))
     } else if metadata.size() > Htpasswd::FILE_BYTES_MAX {

@@ -277,6 +277,17 @@ fn a_directory_in_place_of_the_file_says_how_to_fix_it() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    // The configuration that Debian ships for the older registry names the folder that it lies in itself.
+    std::fs::write(path.join("config.yml"), "version: 0.1\n").unwrap();
+    let text = refusal(&path);
+    assert!(
+        text.starts_with("LF-STO-003: ") && !text.contains("rmdir"),
+        "{text}"
+    );
+    assert!(
+        text.contains("auth.htpasswd.path") && text.contains("registry.password/htpasswd"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::address::ListenAddr;
 use crate::finding::{Code, Finding, Report};
+use crate::letsencrypt;
 use crate::reader::Reader;
 use crate::settings::{Acme, Challenge, ClientAuth, Tls, TlsSource};
 use crate::value::Texts;
@@ -17,6 +18,15 @@ pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
     let mut names = read.read::<Texts>("tls.names").0;
     if names.is_empty() {
         names.clone_from(&hosts);
+    }
+    let is_off = mode
+        .as_deref()
+        .is_some_and(|mode| mode.eq_ignore_ascii_case("off"));
+    if !is_off {
+        let has_files = ["http.tls.certificate", "http.tls.key"]
+            .into_iter()
+            .any(|path| read.optional::<PathBuf>(path).is_some());
+        letsencrypt::check(read, has_files, !names.is_empty(), report);
     }
     let files = files(read, report);
     let acme = Acme {

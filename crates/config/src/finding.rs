@@ -30,6 +30,7 @@ pub(crate) enum Code {
     OpenToAll = 20,
     FlagUnknown = 21,
     VariablesDisagree = 22,
+    TwoCertificates = 23,
     NoEffect = 101,
     RegistryVariableUnknown = 102,
     OpenOnPurpose = 103,

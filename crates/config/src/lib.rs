@@ -15,6 +15,7 @@ mod environment;
 mod explain;
 mod finding;
 mod kind;
+mod letsencrypt;
 mod links;
 mod load;
 mod node;

@@ -180,6 +180,8 @@ pub struct Http {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// `http.debug.addr`.
     pub debug_addr: Option<ListenAddr>,
+    /// `http.debug.prometheus.path`, where they are enabled: metrics on the same address.
+    pub metrics_path: Option<String>,
 }
 
 /// HTTPS: where certificates come from, and what is asked of clients.

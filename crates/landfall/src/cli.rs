@@ -9,6 +9,7 @@ use crate::commands::adopt::AdoptArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
+use crate::commands::garbage_collect::GarbageCollectArguments;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::man::ManArguments;
 use crate::commands::tls::TlsCommand;
@@ -61,6 +62,8 @@ Examples:
   landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
   landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
     Export(ExportArguments),
+    /// Say why there is nothing to collect; for scripts of the older registry
+    GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend
     Doctor(DoctorArguments),
     /// Say whether the server is ready, by the exit code

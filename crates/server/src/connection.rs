@@ -126,6 +126,7 @@ async fn answer(
     let context = serving.now();
     // While a request is worked on, a silent connection is not an idle one.
     let _at_work = working.begin();
+    let _in_flight = context.metrics.as_ref().map(|metrics| metrics.begin());
     let asked = Asked::new(&request, context.origin.client(request.headers(), sender.peer));
     let path = asked.path();
     let mut told = Told::default();
@@ -147,6 +148,10 @@ async fn answer(
             tracing::error!(path, "a request ran into a fault of the server; please report it");
             v2::fault(&asked.method)
         });
+    if let Some(metrics) = &context.metrics {
+        let inner = path.strip_prefix(context.origin.prefix.as_str()).unwrap_or(path);
+        metrics.count(&asked.method, inner, &told, response.status());
+    }
     add_headers(&context, &mut response);
     let bytes = http_body::Body::size_hint(response.body())
         .exact()

@@ -12,6 +12,7 @@ use registry::Registry;
 use crate::access_log::AccessLog;
 use crate::health::Health;
 use crate::lanes::Lanes;
+use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::read_pool::ReadPool;
 use crate::room::Room;
@@ -34,6 +35,8 @@ pub struct Context {
     pub manifests: Room,
     /// Whether the registry is fit to serve.
     pub health: Arc<Health>,
+    /// What is counted, where somebody asks for it.
+    pub metrics: Option<Arc<Metrics>>,
     /// One line for each request.
     pub access_log: AccessLog,
     /// Limits and additions.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http::{Response, StatusCode};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -18,15 +19,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::beside::Beside;
+use crate::body::Body;
 use crate::connection::Caller;
 use crate::context::Live;
 use crate::health::{Health, debug_answer};
+use crate::metrics::{self, Metrics};
 use crate::origin::Peer;
 use crate::pages;
 use crate::patience::{Patient, Working};
 use crate::speech::{Fresh, Socket, Speech};
 
-/// A connection for `/debug/health` that says nothing for so long is closed.
+/// A connection to the debug address that says nothing for so long is closed.
 const DEBUG_IDLE: Duration = Duration::from_secs(30);
 
 /// Where connections come in.
@@ -162,8 +165,27 @@ async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Fresh, Pe
     }
 }
 
-/// `http.debug.addr`: `/debug/health` and nothing else, until `stop`.
-pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: CancellationToken) {
+/// What `http.debug.addr` answers with.
+#[derive(Clone)]
+pub struct Debug {
+    /// At `/debug/health`.
+    pub health: Arc<Health>,
+    /// At this path, where they are wanted.
+    pub metrics: Option<(String, Arc<Metrics>)>,
+}
+
+impl Debug {
+    async fn answer(self, path: &str) -> Response<Body> {
+        match self.metrics {
+            _ if path == "/debug/health" => debug_answer(&self.health),
+            Some((at, metrics)) if path == at => metrics::answer(metrics).await,
+            _ => crate::v2::empty(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+/// `http.debug.addr`: health and metrics, and nothing else, until `stop`.
+pub async fn serve_debug(debug: Debug, listener: TcpListener, stop: CancellationToken) {
     const CONNECTIONS_MAX: usize = 64;
     let listener = Listener::Tcp(listener);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -178,15 +200,12 @@ pub async fn serve_debug(health: Arc<Health>, listener: TcpListener, stop: Cance
         let Ok(Socket::Tcp(stream)) = fresh.settle() else {
             continue;
         };
-        let health = Arc::clone(&health);
+        let debug = debug.clone();
         tokio::spawn(async move {
             let _place: OwnedSemaphorePermit = place;
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let response = match request.uri().path() {
-                    "/debug/health" => debug_answer(&health),
-                    _ => crate::v2::empty(http::StatusCode::NOT_FOUND),
-                };
-                async move { Ok::<_, std::convert::Infallible>(response) }
+                let debug = debug.clone();
+                async move { Ok::<_, std::convert::Infallible>(debug.answer(request.uri().path()).await) }
             });
             let io = TokioIo::new(Patient::new(stream, DEBUG_IDLE, Working::default()));
             let connection = hyper::server::conn::http1::Builder::new()

@@ -126,7 +126,7 @@ fn damage_is_told_and_left_out_and_never_stops_the_rest() {
         "--json",
     ]));
     assert!(!machine.folder("data").exists(), "a dry run makes nothing");
-    assert_eq!(dry["would_link"], true, "{dry:#}");
+    assert!(dry["linked"].as_u64() > Some(0), "{dry:#}");
     let report = answer(landfall_says(&["adopt", &root, "--data", &data, "--json"]));
     for report in [&dry, &report] {
         let found = damages(report);

@@ -80,22 +80,20 @@ pub(super) const ROWS: &[Row] = &[
         "http.debug.addr",
         Kind::Address,
         "",
-        "second address, with `/debug/health`; it asks for no password",
+        "second address, with `/debug/health` and the metrics; it asks for no password",
     ),
     row(
         "http.debug.prometheus.enabled",
         Kind::Bool,
         "false",
-        "metrics at `http.debug.addr`",
-    )
-    .warn(When::On, "metrics are planned, and not built yet"),
+        "metrics at `http.debug.addr`, in Prometheus' text format",
+    ),
     row(
         "http.debug.prometheus.path",
         Kind::Text,
         "/metrics",
-        "where the metrics are",
-    )
-    .warn(When::Filled, "metrics are planned, and not built yet"),
+        "the path of the metrics there",
+    ),
     row("http.tls.certificate", Kind::Path, "", "certificate chain, PEM, the server's own first; read again when it changes"),
     row("http.tls.key", Kind::Path, "", "private key, PEM; read again when it changes"),
     row("http.tls.clientcas", Kind::Texts, "", "certificate authorities of clients, PEM files"),

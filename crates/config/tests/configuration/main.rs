@@ -4,6 +4,7 @@ mod arbitrary;
 mod environment;
 mod explain;
 mod harness;
+mod https;
 mod print;
 mod refusals;
 mod takeover;

@@ -108,6 +108,7 @@ fn a_file_of_2_8_loads_unchanged() {
     assert_eq!(http.secret.unwrap().expose(), "asecretforlocaldevelopment");
     assert_eq!(http.relative_urls, Some(false));
     assert_eq!(http.debug_addr.unwrap().to_string(), "localhost:5001");
+    assert_eq!(http.metrics_path.as_deref(), Some("/metrics"));
     assert_eq!(http.headers.len(), 3);
     assert_eq!(http.headers[2].1, ["HEAD", "GET", "OPTIONS", "DELETE"]);
     let ten = Duration::from_secs(10);
@@ -132,7 +133,6 @@ fn a_file_of_2_8_loads_unchanged() {
         [
             "`storage.filesystem.maxthreads` has no effect",
             "`storage.cache.blobdescriptor` has no effect",
-            "`http.debug.prometheus.enabled` has no effect",
             "`redis` has no effect",
             "`health.http` has no effect",
             "`compatibility.schema1.signingkeyfile` has no effect",

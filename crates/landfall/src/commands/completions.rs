@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory as _, ValueEnum};
 use clap_complete::Shell as Known;
+use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::output;
@@ -15,13 +16,24 @@ Examples:
 pub(crate) struct CompletionsArguments {
     /// The shell
     shell: Shell,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Shell {
     Bash,
     Zsh,
     Fish,
+}
+
+#[derive(Serialize)]
+struct Completions<'a> {
+    schema: &'static str,
+    shell: Shell,
+    script: &'a str,
 }
 
 /// Prints the script.
@@ -33,5 +45,14 @@ pub(crate) fn run(arguments: &CompletionsArguments) {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "landfall", &mut script);
-    output::whole(&String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    if arguments.json {
+        output::json(&Completions {
+            schema: "landfall.completions/1",
+            shell: arguments.shell,
+            script: &script,
+        });
+    } else {
+        output::whole(&script);
+    }
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use oci::RepositoryName;
-use registry::export::{Exported, Layout};
+use registry::export::{Expected, Exported, Layout};
 use serde::Serialize;
 
 use super::offline::{self, Offline, failure};
-use super::progress::{Meter, size};
+use super::progress::{Meter, Reached, size};
 use crate::cli::Configured;
 use crate::failure::Failure;
 use crate::output;
@@ -64,17 +64,25 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
             Kind::Distribution => Layout::Distribution,
             Kind::Oci => Layout::Oci,
         };
-        let wanted = arguments.repositories.len() as u64;
-        let each = |now: &Exported| {
-            let total = if wanted == 0 { now.repositories } else { wanted };
-            meter.show(now.repositories, total, now.blobs, now.bytes);
+        let each = |all: &Expected, now: &Exported| {
+            meter.show(Reached {
+                repositories: (now.repositories, all.repositories),
+                blobs: now.blobs,
+                bytes: (now.bytes, Some(all.bytes)),
+            });
         };
         let outcome = registry
             .export(&arguments.target, layout, &arguments.repositories, each, &stop)
             .await;
         registry.close().await;
         meter.clear();
-        outcome.map_err(|error| failure("LF-EXP-001", &error))
+        outcome.map_err(|error| match error {
+            registry::Error::Closing => Failure::interrupted(format!(
+                "interrupted: {}, and every file that was written is whole; the rest was not written\n  fix   run the same command again: it goes on from here",
+                meter.so_far()
+            )),
+            error => failure("LF-EXP-001", &error),
+        })
     })?;
     if arguments.json {
         output::json(&Answer {

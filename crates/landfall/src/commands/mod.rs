@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod garbage_collect;
 pub(crate) mod healthcheck;
 pub(crate) mod man;
 pub(crate) mod offline;

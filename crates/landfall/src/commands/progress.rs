@@ -18,6 +18,37 @@ pub(crate) struct Meter {
     began: Instant,
     last: Option<Instant>,
     is_drawn: bool,
+    now: Reached,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reached {
+    /// Repositories that are done, and that there are.
+    pub(crate) repositories: (u64, u64),
+    /// Blobs that are done.
+    pub(crate) blobs: u64,
+    /// Their bytes, and those that there are where that is known: then it is what the bar shows.
+    pub(crate) bytes: (u64, Option<u64>),
+}
+
+impl Reached {
+    /// In so many steps of the whole.
+    fn share(&self, steps: usize) -> usize {
+        let (done, total) = match self.bytes {
+            (done, Some(total)) if total > 0 => (done, total),
+            _ => self.repositories,
+        };
+        let share = u128::from(done) * steps as u128 / u128::from(total.max(1));
+        usize::try_from(share).unwrap_or(steps).min(steps)
+    }
+
+    fn bytes(&self) -> String {
+        match self.bytes {
+            (done, Some(total)) => format!("{} of {}", size(done), size(total)),
+            (done, None) => size(done),
+        }
+    }
 }
 
 impl Meter {
@@ -35,27 +66,39 @@ impl Meter {
             began: Instant::now(),
             last: None,
             is_drawn: false,
+            now: Reached::default(),
         }
     }
 
-    /// `done` of `total` repositories, and these bytes.
-    pub(crate) fn show(&mut self, done: u64, total: u64, blobs: u64, bytes: u64) {
+    /// What was done, for whoever ends it.
+    pub(crate) fn so_far(&self) -> String {
+        let (done, total) = self.now.repositories;
+        format!(
+            "{done} of {total} repositories were done ({} blobs, {})",
+            self.now.blobs,
+            self.now.bytes()
+        )
+    }
+
+    /// It has come so far.
+    pub(crate) fn show(&mut self, now: Reached) {
+        self.now = now;
         let pause = if self.is_terminal { REDRAW } else { LINE_EVERY };
         let since = self.last.unwrap_or(self.began).elapsed();
         if self.is_quiet || since < pause {
             return;
         }
         self.last = Some(Instant::now());
-        let speed = bytes / self.began.elapsed().as_secs().max(1);
+        let speed = now.bytes.0 / self.began.elapsed().as_secs().max(1);
+        let (done, total) = now.repositories;
         let facts = format!(
-            "{done}/{total} repositories, {blobs} blobs, {}, {}/s",
-            size(bytes),
+            "{done}/{total} repositories, {} blobs, {}, {}/s",
+            now.blobs,
+            now.bytes(),
             size(speed)
         );
         if self.is_terminal {
-            let share = usize::try_from(done * BAR as u64 / total.max(1))
-                .unwrap_or(BAR)
-                .min(BAR);
+            let share = now.share(BAR);
             let line = format!(
                 "{} {}{} {facts}",
                 self.what,
@@ -103,7 +146,29 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{Reached, size};
+
+    #[test]
+    fn the_bar_follows_the_bytes_where_their_sum_is_known_and_else_the_repositories() {
+        let one_large = Reached {
+            repositories: (0, 1),
+            blobs: 3,
+            bytes: (50, Some(200)),
+        };
+        assert_eq!(one_large.share(20), 5);
+        let unknown = Reached {
+            repositories: (3, 4),
+            bytes: (50, None),
+            ..one_large
+        };
+        assert_eq!(unknown.share(20), 15);
+        let more_than_said = Reached {
+            bytes: (300, Some(200)),
+            ..one_large
+        };
+        assert_eq!(more_than_said.share(20), 20);
+        assert_eq!(Reached::default().share(20), 0);
+    }
 
     #[test]
     fn sizes_are_short() {

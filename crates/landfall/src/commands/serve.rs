@@ -8,7 +8,7 @@ use std::time::Duration;
 use config::{Auth, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Beside, Context, Health, Lanes, Listener, Live, ReadPool, Room};
+use server::{Beside, Context, Debug, Health, Lanes, Listener, Live, Metrics, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -77,6 +77,10 @@ async fn serve(
         .await
         .map_err(|error| adoption_failed(&error))?;
     health.set_starting(adopts);
+    let metrics = settings.http.metrics_path.as_ref().map(|_| {
+        let started_ms = jiff::Timestamp::now().as_millisecond();
+        Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started_ms))
+    });
     let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
         access,
@@ -85,6 +89,7 @@ async fn serve(
         reads: ReadPool::new(READ_BYTES),
         manifests: Room::new(MANIFEST_BYTES),
         health: Arc::clone(&health),
+        metrics: metrics.clone(),
         access_log: wiring::access_log(&settings, &log)?,
         options: wiring::options(&settings),
         lanes: Lanes::start().map_err(|error| Failure::failed("LF-SRV-001", error))?,
@@ -110,7 +115,12 @@ async fn serve(
     if let Some(address) = &settings.http.debug_addr {
         let (listener, address) = bind(address).await?;
         tracing::info!("debug server listening on {address}");
-        tokio::spawn(server::serve_debug(Arc::clone(&health), listener, stop.clone()));
+        let metrics = settings.http.metrics_path.clone().zip(metrics);
+        let debug = Debug {
+            health: Arc::clone(&health),
+            metrics,
+        };
+        tokio::spawn(server::serve_debug(debug, listener, stop.clone()));
     }
     let purging = settings.storage.upload_purging;
     let jobs = {
@@ -331,7 +341,7 @@ pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
         told.cancel();
         // Whoever presses Ctrl-C again is at a terminal and means it; a manager may repeat its SIGTERM.
         if interrupt.recv().await.is_some() {
-            eprintln!("ended at once by a second interrupt: running requests were cut");
+            eprintln!("ended at once by a second interrupt: what was under way was cut");
             std::process::exit(130);
         }
     });

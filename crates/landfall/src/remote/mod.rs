@@ -1,48 +1,37 @@
 //! Another registry, asked over HTTP or HTTPS: what `adopt` needs of the distribution protocol, from the client's side.
 //!
-//! Logins: Basic, or a Bearer token from the realm that a 401 names, fetched with the same name and password. Both go only
-//! to the host that was named and to the realm that it names over the same or better protection; never along a redirect.
+//! Logins (`login`) go only to the host that was named and to the realm that it names; never along a redirect.
 //! Certificates are checked against the system's roots (`SSL_CERT_FILE` adds others).
 //! Fails: `RemoteError`. A body that pauses for a minute is cut, and taken up again where it was.
-//! Source: distribution-spec "Pulling", "Listing Tags"; the token authentication of the CNCF registry; RFC 9110, RFC 7617.
+//! Source: distribution-spec "Pulling", "Listing Tags"; RFC 9110.
 
 mod address;
+mod answer;
+mod login;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, LINK, LOCATION, RANGE, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, LINK, LOCATION, RANGE};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use oci::{Digest, RepositoryName};
-use registry::adopt::{Fetched, Remote, RemoteError};
-use registry::{Body, BodyCut};
+use registry::adopt::{Fetched, Presence, Remote, RemoteError};
 use serde::Deserialize;
 
-use address::{absolute, encode, parameters, same_host};
+use address::{absolute, same_host};
+use answer::{Busy, SILENCE, Stream, busy, document, unexpected, unreachable, whole};
+pub(crate) use login::Login;
 
-/// A server that says nothing for so long has gone.
-const SILENCE: Duration = Duration::from_mins(1);
 const REDIRECTS_MAX: usize = 5;
-/// Larger than any manifest or page of a list.
-const DOCUMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
-
-/// Name and password.
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: String,
-}
 
 /// A registry at an address.
 pub(crate) struct HttpRemote {
@@ -70,12 +59,6 @@ struct Referrers {
 #[derive(Deserialize)]
 struct Referrer {
     digest: String,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
 }
 
 impl HttpRemote {
@@ -120,16 +103,26 @@ impl HttpRemote {
         path: &str,
         headers: &[(http::HeaderName, String)],
     ) -> Result<Response<Incoming>, RemoteError> {
+        self.request(&Method::GET, repository, path, headers).await
+    }
+
+    async fn request(
+        &self,
+        method: &Method,
+        repository: &str,
+        path: &str,
+        headers: &[(http::HeaderName, String)],
+    ) -> Result<Response<Incoming>, RemoteError> {
         let address = format!("{}{path}", self.base);
         let known = self.known().get(repository).cloned();
-        let response = self.ask(&address, known.as_deref(), headers).await?;
+        let response = self.ask(method, &address, known.as_deref(), headers).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
         let Some(authorization) = self.authorize(&address, response.headers()).await? else {
             return Err(RemoteError::Login { address });
         };
-        let response = self.ask(&address, Some(&authorization), headers).await?;
+        let response = self.ask(method, &address, Some(&authorization), headers).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(RemoteError::Login { address });
         }
@@ -141,16 +134,17 @@ impl HttpRemote {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// GETs an address, along its redirects.
+    /// Asks an address, along its redirects. A HEAD ends at the first: where it leads may take a GET alone.
     async fn ask(
         &self,
+        method: &Method,
         address: &str,
         authorization: Option<&str>,
         headers: &[(http::HeaderName, String)],
     ) -> Result<Response<Incoming>, RemoteError> {
         let mut target = address.to_owned();
         for _ in 0..=REDIRECTS_MAX {
-            let mut request = Request::get(&target);
+            let mut request = Request::builder().method(method).uri(&target);
             for (name, value) in headers {
                 request = request.header(name, value);
             }
@@ -168,7 +162,10 @@ impl HttpRemote {
                 Ok(Err(error)) => return Err(unreachable(&target, error)),
                 Err(late) => return Err(unreachable(&target, late)),
             };
-            if !response.status().is_redirection() {
+            if busy(response.status()) {
+                return Err(unreachable(&target, Busy(response.status())));
+            }
+            if !response.status().is_redirection() || method == Method::HEAD {
                 return Ok(response);
             }
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
@@ -178,56 +175,6 @@ impl HttpRemote {
             target = absolute(&target, location);
         }
         Err(unexpected(address, "too many redirects".to_owned()))
-    }
-
-    /// What to answer a 401 with; none without a login or a way that is known here.
-    async fn authorize(&self, address: &str, headers: &HeaderMap) -> Result<Option<String>, RemoteError> {
-        let basic = self.login.as_ref().map(|login| {
-            let pair = format!("{}:{}", login.user, login.password);
-            format!("Basic {}", STANDARD.encode(pair))
-        });
-        for challenge in headers.get_all(WWW_AUTHENTICATE) {
-            let challenge = challenge.to_str().unwrap_or_default();
-            let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
-            if scheme.eq_ignore_ascii_case("basic") {
-                return Ok(basic);
-            }
-            if scheme.eq_ignore_ascii_case("bearer") {
-                return self.token(address, rest, basic.as_deref()).await.map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// A token from the realm that a challenge names.
-    async fn token(
-        &self,
-        address: &str,
-        challenge: &str,
-        basic: Option<&str>,
-    ) -> Result<String, RemoteError> {
-        let parameters = parameters(challenge);
-        let Some(realm) = parameters.get("realm") else {
-            return Err(unexpected(address, format!("Bearer {challenge}")));
-        };
-        if address.starts_with("https:") && !realm.starts_with("https:") && basic.is_some() {
-            return Err(unexpected(address, format!("a realm without TLS, {realm}")));
-        }
-        let query: Vec<String> = ["service", "scope"]
-            .iter()
-            .filter_map(|key| Some(format!("{key}={}", encode(parameters.get(*key)?))))
-            .collect();
-        let joint = if realm.contains('?') { '&' } else { '?' };
-        let from = format!("{realm}{joint}{}", query.join("&"));
-        let response = self.ask(&from, basic, &[]).await?;
-        if response.status() != StatusCode::OK {
-            return Err(RemoteError::Login { address: from });
-        }
-        let token: Token = document(&from, response).await?;
-        match token.token.or(token.access_token) {
-            Some(token) => Ok(format!("Bearer {token}")),
-            None => Err(unexpected(&from, "no token".to_owned())),
-        }
     }
 
     /// All pages of a list.
@@ -308,6 +255,19 @@ impl Remote for HttpRemote {
             .collect())
     }
 
+    async fn blob_presence(&self, name: &RepositoryName, digest: &Digest) -> Result<Presence, RemoteError> {
+        let path = format!("/v2/{}/blobs/{digest}", &**name);
+        let response = self.request(&Method::HEAD, name, &path, &[]).await?;
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        match response.status() {
+            StatusCode::OK => Ok(length.map_or(Presence::Here, Presence::Sized)),
+            StatusCode::NOT_FOUND => Ok(Presence::Absent),
+            elsewhere if elsewhere.is_redirection() => Ok(Presence::Here),
+            other => Err(unexpected(&format!("{}{path}", self.base), other.to_string())),
+        }
+    }
+
     async fn blob(
         &self,
         name: &RepositoryName,
@@ -327,67 +287,5 @@ impl Remote for HttpRemote {
             body: response.into_body(),
             skip,
         }))
-    }
-}
-
-/// The bytes of a blob on their way.
-pub(crate) struct Stream {
-    body: Incoming,
-    /// Bytes at the start that are here already.
-    skip: u64,
-}
-
-impl Body for Stream {
-    async fn next(&mut self) -> Option<Result<Bytes, BodyCut>> {
-        loop {
-            let frame = match tokio::time::timeout(SILENCE, self.body.frame()).await {
-                Ok(None) => return None,
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) | Err(_) => return Some(Err(BodyCut)),
-            };
-            let Ok(mut bytes) = frame.into_data() else {
-                continue;
-            };
-            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
-            self.skip -= skipped as u64;
-            let rest = bytes.split_off(skipped);
-            if !rest.is_empty() {
-                return Some(Ok(rest));
-            }
-        }
-    }
-}
-
-async fn whole(address: &str, response: Response<Incoming>) -> Result<Bytes, RemoteError> {
-    let body = Limited::new(response.into_body(), DOCUMENT_BYTES_MAX).collect();
-    match tokio::time::timeout(SILENCE, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(source)) => Err(RemoteError::Unreachable {
-            address: address.to_owned(),
-            source,
-        }),
-        Err(late) => Err(unreachable(address, late)),
-    }
-}
-
-async fn document<T: for<'de> Deserialize<'de>>(
-    address: &str,
-    response: Response<Incoming>,
-) -> Result<T, RemoteError> {
-    let body = whole(address, response).await?;
-    serde_json::from_slice(&body).map_err(|error| unexpected(address, error.to_string()))
-}
-
-fn unexpected(address: &str, answer: String) -> RemoteError {
-    RemoteError::Unexpected {
-        address: address.to_owned(),
-        answer,
-    }
-}
-
-fn unreachable(address: &str, source: impl std::error::Error + Send + Sync + 'static) -> RemoteError {
-    RemoteError::Unreachable {
-        address: address.to_owned(),
-        source: Box::new(source),
     }
 }

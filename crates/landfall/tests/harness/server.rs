@@ -132,6 +132,12 @@ impl Builder {
     /// The program with this home and environment, without arguments.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        self.shield(&mut command);
+        command
+    }
+
+    /// Gives a command this home and environment, and keeps everything else of the machine's from it.
+    pub(crate) fn shield(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -141,12 +147,10 @@ impl Builder {
             .env(
                 "REGISTRY_CONFIGURATION_PATH",
                 self.file("empty.yml", "version: 0.1\n"),
-            );
-        command
+            )
             .current_dir(self.home.path())
-            .envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null());
-        command
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
     }
 
     fn spawn(&self) -> Process {
@@ -321,7 +325,10 @@ impl Landfall {
 
 /// `listening on 127.0.0.1:41234`, wherever it stands in the line.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on ")?;
+    let (before, rest) = line.split_once("listening on ")?;
+    if before.ends_with("debug server ") {
+        return None;
+    }
     let end = rest
         .find(|c: char| !(c.is_ascii_hexdigit() || "[]:.".contains(c)))
         .unwrap_or(rest.len());

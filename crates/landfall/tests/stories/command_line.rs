@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "serve",
     "config check",
     "config explain",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 20] = [
     "tls trust",
     "adopt",
     "export",
+    "garbage-collect",
     "doctor",
     "healthcheck",
     "completions",
@@ -74,7 +75,7 @@ fn the_page_of_commands_names_every_command_and_flag_in_both_languages() {
                 assert!(text.contains(&format!("`{flag}")), "{page}: {command} {flag}");
             }
         }
-        for code in ["0", "1", "2", "3", "5", "6", "7", "9"] {
+        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "130"] {
             assert!(text.contains(&format!("| {code} |")), "{page}: exit code {code}");
         }
     }
@@ -216,6 +217,37 @@ fn completions_and_manual_pages_know_the_commands() {
     assert_eq!(builder.run(&["man", "pages"]).code, Some(0));
     let page = fs::read_to_string(builder.home().join("pages/landfall-user-add.1")).unwrap();
     assert!(page.contains("password\\-stdin"), "{page}");
+    for (args, key) in [
+        (&["completions", "bash", "--json"][..], "script"),
+        (&["man", "pages", "--json"], "pages"),
+    ] {
+        let output = builder.run(args);
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(json["schema"], format!("landfall.{}/1", args[0]), "{output:?}");
+        assert!(json[key].to_string().contains("landfall"), "{output:?}");
+    }
     let version: serde_json::Value = serde_json::from_str(&run(&["version", "--json"]).stdout).unwrap();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// A night's script of the older registry goes on working, and its owner reads why it can go.
+#[test]
+fn a_script_that_collects_garbage_is_told_that_it_need_not() {
+    let builder = Landfall::builder();
+    builder.file("config.yml", "version: 0.1\ntrash: {undo_window: 14d}\n");
+    let told = builder.run(&["garbage-collect", "--dry-run", "-m", "config.yml"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    for words in [
+        "needs no garbage collection",
+        "14d",
+        "--delete-untagged had no effect",
+    ] {
+        assert!(told.stdout.contains(words), "{words}: {told:?}");
+    }
+    let quiet = builder.run(&["garbage-collect", "-d", "-q", "config.yml"]);
+    assert_eq!((quiet.code, &*quiet.stdout), (Some(0), ""), "{quiet:?}");
+    let json: serde_json::Value =
+        serde_json::from_str(&builder.run(&["garbage-collect", "--json"]).stdout).unwrap();
+    assert_eq!(json["needed"], false, "{json:#}");
+    assert_eq!(builder.run(&["garbage-collect", "gone.yml"]).code, Some(3));
 }

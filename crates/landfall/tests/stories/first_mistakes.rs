@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::harness::Landfall;
 use crate::harness::disk::SmallDisk;
 use crate::harness::passwords::bcrypt_line;
-use crate::harness::server::Refusal;
+use crate::harness::server::{Builder, Refusal};
 
 const NOBODY: u32 = 65534;
 
@@ -23,26 +23,24 @@ fn expect(refusal: &Refusal, code: i32, home: &Path, text: &str) {
     assert_eq!(lines.join("\n"), text.trim_end());
 }
 
-/// `serve` as a user that is not root, in a folder that this user may enter.
-fn as_nobody(home: &Path, data: &Path, env: &[(&str, &Path)]) -> Refusal {
-    fs::set_permissions(home, fs::Permissions::from_mode(0o755)).unwrap();
+/// A command of the program as a user that is not root, in a home that this user may enter.
+fn as_nobody(builder: &Builder, args: &[&str]) -> std::process::Output {
+    fs::set_permissions(builder.home(), fs::Permissions::from_mode(0o755)).unwrap();
     let id = NOBODY.to_string();
-    let output = Command::new("setpriv")
-        .args([
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            env!("CARGO_BIN_EXE_landfall"),
-        ])
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(data)
-        .env_clear()
-        .envs(env.iter().map(|(name, value)| (name, value.as_os_str())))
-        .current_dir(home)
+    let mut command = Command::new("setpriv");
+    builder.shield(&mut command);
+    command
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+        .arg(env!("CARGO_BIN_EXE_landfall"))
+        .args(args)
+        .arg("--data")
+        .arg(builder.data_dir())
         .output()
-        .expect("setpriv runs (package util-linux)");
+        .expect("setpriv runs (package util-linux)")
+}
+
+fn serve_as_nobody(builder: &Builder) -> Refusal {
+    let output = as_nobody(builder, &["serve", "--listen", "127.0.0.1:0"]);
     Refusal {
         code: output.status.code(),
         text: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -85,6 +83,26 @@ error[LF-STO-003]: HOME/registry.password is a directory
     );
 }
 
+/// As the configuration that Debian ships for the older registry has it: the folder of that configuration itself.
+#[test]
+fn a_folder_of_other_things_is_named_as_the_password_file() {
+    let builder = Landfall::builder();
+    let path = builder.home().join("registry");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("config.yml"), "version: 0.1\n").unwrap();
+    let builder = builder.htpasswd(&path);
+    expect(
+        &builder.start_refused(),
+        1,
+        builder.home(),
+        "\
+error[LF-STO-003]: HOME/registry is a directory
+  why   the password file is meant, and this is a folder with other files in it
+  fix   name the file itself, such as HOME/registry/htpasswd, in auth.htpasswd.path or REGISTRY_AUTH_HTPASSWD_PATH
+        and make it, if it is not there:  landfall user add <name> --file HOME/registry/htpasswd",
+    );
+}
+
 #[test]
 fn the_password_file_is_empty() {
     let (landfall, path) = Landfall::with_users("");
@@ -108,13 +126,9 @@ fn the_password_file_may_not_be_read() {
     let builder = Landfall::builder();
     let path = builder.file("registry.password", bcrypt_line("busy", "bee"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let env = [
-        ("REGISTRY_AUTH_HTPASSWD_PATH", path.as_path()),
-        ("REGISTRY_AUTH_HTPASSWD_REALM", Path::new("Registry")),
-    ];
-    let refusal = as_nobody(builder.home(), builder.data_dir(), &env);
+    let builder = builder.htpasswd(&path);
     expect(
-        &refusal,
+        &serve_as_nobody(&builder),
         1,
         builder.home(),
         "\
@@ -144,9 +158,8 @@ error[LF-SRV-002]: cannot listen on {address}: Address already in use (os error 
 fn the_data_folder_may_not_be_written() {
     let builder = Landfall::builder();
     fs::create_dir(builder.data_dir()).unwrap();
-    let refusal = as_nobody(builder.home(), builder.data_dir(), &[]);
     expect(
-        &refusal,
+        &serve_as_nobody(&builder),
         1,
         builder.home(),
         "\
@@ -156,22 +169,7 @@ error[LF-STO-001]: cannot make HOME/data/landfall: Permission denied (os error 1
     );
     // And with the fix it starts far enough to listen.
     chown(builder.data_dir(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let id = NOBODY.to_string();
-    let doctor = Command::new("setpriv")
-        .args([
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            env!("CARGO_BIN_EXE_landfall"),
-            "doctor",
-            "--data",
-        ])
-        .arg(builder.data_dir())
-        .env_clear()
-        .output()
-        .unwrap();
+    let doctor = as_nobody(&builder, &["doctor"]);
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(
         said.contains("✓ disk") && !said.contains("cannot be written"),

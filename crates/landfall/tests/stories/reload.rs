@@ -2,6 +2,7 @@
 //!
 //! Source: systemd.service(5) (`Type=notify-reload`), sd_listen_fds(3).
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -10,7 +11,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::passwords::bcrypt_line;
-use crate::harness::{Client, Image, Landfall, wait_until};
+use crate::harness::{Client, Connection, Image, Landfall, wait_until};
 
 const REPO: &str = "team/app";
 
@@ -129,7 +130,10 @@ fn a_socket_that_systemd_opened_is_taken_over() {
     let client = Client::new(listener.local_addr().unwrap());
     // As systemd does it: descriptor 3, and the number of the process that it is for.
     let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
-    let mut server = std::process::Command::new("sh")
+    let log = builder.home().join("log");
+    let mut server = std::process::Command::new("sh");
+    builder.shield(&mut server);
+    let mut server = server
         .args([
             "-c",
             script,
@@ -139,13 +143,21 @@ fn a_socket_that_systemd_opened_is_taken_over() {
             "--data",
         ])
         .arg(builder.data_dir())
-        .env_clear()
         .stdin(Stdio::from(OwnedFd::from(listener)))
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     // The socket listens from the beginning: whoever comes early waits instead of being refused.
-    assert_eq!(client.get("/v2/").send().status, 200);
+    let mut connection = Connection::open(client.address);
+    let request = client.get("/v2/").to_bytes();
+    connection.writer().write_all(&request).unwrap();
+    let answer = connection.try_answer(false);
+    let said = || std::fs::read_to_string(&log).unwrap();
+    assert!(
+        answer.as_ref().is_ok_and(|answer| answer.status == 200),
+        "{answer:?}; its log:\n{}",
+        said()
+    );
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success());
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::harness::passwords::bcrypt_line;
-use crate::harness::{Client, Landfall, wait_until};
+use crate::harness::{Client, Image, Landfall, wait_until};
 
 const EXAMPLE_2: &str = "\
 version: 0.1
@@ -180,6 +180,49 @@ fn health_stands_on_the_debug_address() {
     let checks = debug.get("/debug/health").send();
     assert!(!checks.json().as_object().unwrap().is_empty(), "{checks}");
     drop(landfall);
+}
+
+/// As a monitoring system that knew the older registry is configured to ask.
+#[test]
+fn metrics_stand_on_the_debug_address_where_they_were_asked_for() {
+    let address = free_address();
+    let config =
+        format!("http:\n  debug: {{addr: '{address}', prometheus: {{enabled: true, path: /numbers}}}}\n");
+    let landfall = Landfall::builder().config(&config).start();
+    landfall.push("team/app", "latest", &Image::new("metrics"));
+    landfall.get("/v2/team/app/manifests/gone").send().expect(404);
+    landfall.get("/v2/nobody/tags/list").send().expect(404);
+    let debug = Client::new(address.parse().unwrap());
+    let page = debug.get("/numbers").send().expect(200);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let text = String::from_utf8(page.body).unwrap();
+    for line in [
+        "landfall_http_requests_total{route=\"manifest\",method=\"GET\",code=\"404\"} 1",
+        "landfall_http_requests_total{route=\"manifest\",method=\"PUT\",code=\"201\"} 1",
+        "landfall_http_requests_total{route=\"tags\",method=\"GET\",code=\"404\"} 1",
+        "landfall_http_requests_in_flight 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}:\n{text}");
+    }
+    assert!(
+        !text.contains("team") && !text.contains("sha256"),
+        "no names of clients':\n{text}"
+    );
+    // Not for everybody who may pull, and not where nobody wants them.
+    landfall.get("/numbers").send().expect(404);
+    debug.get("/metrics").send().expect(404);
+    let address = free_address();
+    let silent = Landfall::builder()
+        .config(&format!("http: {{debug: {{addr: '{address}'}}}}\n"))
+        .start();
+    Client::new(address.parse().unwrap())
+        .get("/metrics")
+        .send()
+        .expect(404);
+    drop(silent);
 }
 
 #[test]

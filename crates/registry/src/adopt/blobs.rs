@@ -7,11 +7,12 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use catalog::{AdoptedBlob, Place};
 use oci::{Algorithm, Digest};
 use sha2::{Sha256, Sha512};
-use store::{Brought, InFlight, Trust};
+use store::{Brought, Forecast, InFlight, Trust};
 
 use super::Verify;
 use super::report::Found;
@@ -40,13 +41,14 @@ pub(super) struct Arrival {
     pub(super) size: u64,
     /// What to tell the catalog; none without a registry.
     pub(super) row: Option<(AdoptedBlob, Option<InFlight>)>,
-    /// How it came; none without a registry.
+    /// How it came, or without a registry would come.
     pub(super) how: Option<Brought>,
 }
 
-/// Looks at a blob, and brings it to `registry` if there is one.
+/// Looks at a blob, and brings it to `registry` if there is one; else says by `forecast` how it would come.
 pub(super) async fn bring(
     registry: Option<&Registry>,
+    forecast: Option<(Arc<Forecast>, u64)>,
     wanted: Wanted,
 ) -> Result<Result<Arrival, Found>, Error> {
     let size = match look(&wanted).await? {
@@ -55,14 +57,20 @@ pub(super) async fn bring(
     };
     let everything = wanted.verify == Verify::Full || wanted.is_alias;
     let Some(registry) = registry else {
-        if everything && let Err(found) = blocking(move || check(&wanted)).await? {
-            return Ok(Err(found));
-        }
-        return Ok(Ok(Arrival {
-            size,
-            row: None,
-            how: None,
-        }));
+        return blocking(move || {
+            if everything {
+                check(&wanted)?;
+            }
+            let how = forecast.map(|(forecast, inline_bytes_max)| {
+                if size > inline_bytes_max && forecast.links(&wanted.data) {
+                    Brought::Linked
+                } else {
+                    Brought::Copied
+                }
+            });
+            Ok(Arrival { size, row: None, how })
+        })
+        .await;
     };
     if size <= registry.rules().inline_bytes_max {
         return bring_small(wanted, size).await;

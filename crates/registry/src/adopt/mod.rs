@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Registry};
 pub use report::{Damage, Found, Progress, Report};
-pub use source::{Fetched, Remote, RemoteError};
+pub use source::{Fetched, Presence, Remote, RemoteError};
 use tree::Tree;
 
 /// How the source is known where it lies in our own root directory, wherever that is mounted.
@@ -76,14 +76,34 @@ pub fn is_tree(root: &Path) -> bool {
     Tree::is_at(root)
 }
 
+/// Where a survey supposes that everything goes.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The root directory of the registry that would adopt; it need not exist.
+    pub folder: PathBuf,
+    /// Blobs up to this size would lie in its catalog.
+    pub inline_bytes_max: u64,
+}
+
 /// What adopting `root` would find and bring. Writes nothing, anywhere.
 pub async fn survey(
     root: &Path,
     verify: Verify,
+    destination: &Destination,
     watcher: &mut dyn Watcher,
     stop: &CancellationToken,
 ) -> Result<Report, Error> {
-    run::survey(Tree::open(root)?, verify, watcher, stop).await
+    run::survey(Tree::open(root)?, verify, destination, watcher, stop).await
+}
+
+/// What adopting from a running registry would find and bring. Writes nothing, and fetches no blob.
+pub async fn survey_from<R: Remote>(
+    remote: Arc<R>,
+    repositories: &[RepositoryName],
+    watcher: &mut dyn Watcher,
+    stop: &CancellationToken,
+) -> Result<Report, Error> {
+    remote::survey(remote, repositories, watcher, stop).await
 }
 
 impl Registry {

@@ -43,17 +43,20 @@ pub struct Report {
     pub manifests_deleted: u64,
     /// Of those manifests, how many are of Docker schema 1: served, but no client of today pulls them.
     pub schema1: u64,
+    /// Bytes of the manifests, which lie in the catalog.
+    pub bytes_manifests: u64,
     /// Different blobs.
     pub blobs: u64,
     /// Bytes in them.
     pub bytes: u64,
     /// Bytes in those that no tag leads to.
     pub bytes_untagged: u64,
-    /// Blobs that came now as one more name of the source's file.
+    /// Blobs that came now, or of a survey would come, as one more name of the source's file.
     pub linked: u64,
     /// Blobs that came now as a clone of the source's file.
     pub cloned: u64,
-    /// Blobs that came now as a copy, with those small enough to lie in the catalog.
+    /// Blobs that came now as a copy, with those small enough to lie in the catalog. Of a survey: those that would be copied,
+    /// or cloned where the disk can.
     pub copied: u64,
     /// Bytes of those that were copied.
     pub bytes_copied: u64,

@@ -5,16 +5,18 @@
 //! Memory: the digests of the source (8 bytes each), and the links of one repository.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use catalog::Tx;
 use oci::{Digest, RepositoryName};
+use store::Forecast;
 use tokio_util::sync::CancellationToken;
 
 use super::blobs::blocking;
 use super::document::{self, Document};
 use super::report::{DAMAGES_MAX, Damage, Found, Progress, Report};
 use super::tree::{Link, Stock, TagLinks, Tree};
-use super::{Verify, Watcher};
+use super::{Destination, Verify, Watcher};
 use crate::{Error, Registry};
 
 /// What is kept of a manifest while its repository is looked through.
@@ -28,6 +30,8 @@ pub(super) struct Outline {
 
 pub(super) struct Run<'a> {
     pub(super) registry: Option<&'a Registry>,
+    /// Without a registry: how blobs would come, and up to which size they would lie in the catalog.
+    pub(super) forecast: Option<(Arc<Forecast>, u64)>,
     pub(super) tree: Tree,
     pub(super) verify: Verify,
     pub(super) manifest_bytes_max: u64,
@@ -45,10 +49,14 @@ pub(super) struct Run<'a> {
 pub(super) async fn survey(
     tree: Tree,
     verify: Verify,
+    destination: &Destination,
     watcher: &mut dyn Watcher,
     stop: &CancellationToken,
 ) -> Result<Report, Error> {
+    let target = destination.folder.clone();
+    let forecast = blocking(move || Forecast::of(&target)).await?;
     let mut run = Run::new(None, tree, verify, watcher, stop);
+    run.forecast = Some((Arc::new(forecast), destination.inline_bytes_max));
     let names = run.names().await?;
     run.every(names, None).await?;
     run.conclude().await
@@ -97,6 +105,7 @@ impl<'a> Run<'a> {
         let usual = crate::Rules::default().manifest_bytes_max;
         Self {
             registry,
+            forecast: None,
             tree,
             verify,
             // A limit that was lowered later must not lose what is there.
@@ -189,6 +198,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             self.report.schema1 += u64::from(document.is_schema1);
+            self.report.bytes_manifests += document.manifest.body.len() as u64;
             let blobs = document
                 .manifest
                 .blobs

@@ -29,6 +29,12 @@ pub trait Remote: Send + Sync + 'static {
         name: &RepositoryName,
         digest: &Digest,
     ) -> impl Future<Output = Result<Vec<Digest>, RemoteError>> + Send;
+    /// Whether it has a blob, and how large, without fetching it.
+    fn blob_presence(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> impl Future<Output = Result<Presence, RemoteError>> + Send;
     /// A blob from this byte on; none if it has none.
     fn blob(
         &self,
@@ -45,6 +51,17 @@ pub struct Fetched {
     pub body: Bytes,
     /// The digest that the registry says it has.
     pub digest: Option<Digest>,
+}
+
+/// What a registry says of a blob that it is only asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// It has none.
+    Absent,
+    /// It has it, and does not say how large it is.
+    Here,
+    /// It has it, of so many bytes.
+    Sized(u64),
 }
 
 /// Why another registry could not be asked.

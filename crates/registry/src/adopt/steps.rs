@@ -108,7 +108,7 @@ impl Run<'_> {
                 let Some((at, (link, size))) = waiting.next() else {
                     break;
                 };
-                let registry = self.registry.cloned();
+                let (registry, forecast) = (self.registry.cloned(), self.forecast.clone());
                 let blob = Wanted {
                     digest: link.digest.clone(),
                     data: self.tree.data(&link.target),
@@ -116,7 +116,7 @@ impl Run<'_> {
                     size: *size,
                     verify: self.verify,
                 };
-                tasks.spawn(async move { (at, bring(registry.as_ref(), blob).await) });
+                tasks.spawn(async move { (at, bring(registry.as_ref(), forecast, blob).await) });
             }
             match tasks.join_next().await {
                 None => break,
@@ -132,8 +132,9 @@ impl Run<'_> {
     }
 
     fn count(&mut self, digest: &Digest, arrival: &Arrival) {
-        self.take_note(digest, arrival.size);
-        match arrival.how {
+        let is_new = self.take_note(digest, arrival.size);
+        // A survey meets again what a run would have by then.
+        match arrival.how.filter(|_| is_new || self.registry.is_some()) {
             Some(Brought::Linked) => self.report.linked += 1,
             Some(Brought::Cloned) => self.report.cloned += 1,
             Some(Brought::Copied) => {
@@ -144,13 +145,16 @@ impl Run<'_> {
         }
     }
 
-    fn take_note(&mut self, digest: &Digest, size: u64) {
-        if self.seen.insert(short(digest)) {
+    /// Counts a blob; whether it is one that no repository had yet.
+    fn take_note(&mut self, digest: &Digest, size: u64) -> bool {
+        let is_new = self.seen.insert(short(digest));
+        if is_new {
             self.report.blobs += 1;
             self.report.bytes += size;
         }
         self.progress.blobs += 1;
         self.progress.bytes += size;
+        is_new
     }
 
     async fn commit_blobs(

@@ -76,14 +76,26 @@ pub struct Exported {
     pub missing: Vec<String>,
 }
 
+/// What there is to write.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Expected {
+    /// Repositories.
+    pub repositories: u64,
+    /// Bytes of blobs, each once for each repository that has it.
+    pub bytes: u64,
+}
+
+/// Who is told how it goes: of every blob and every repository that is done.
+type Each<'a> = &'a mut (dyn FnMut(&Expected, &Exported) + Send + 'a);
+
 impl Registry {
-    /// Writes these repositories, or all, below `target`. `each` hears of every repository that is done.
+    /// Writes these repositories, or all, below `target`. `each` hears how far it is.
     pub async fn export(
         &self,
         target: &Path,
         layout: Layout,
         repositories: &[RepositoryName],
-        mut each: impl FnMut(&Exported) + Send,
+        mut each: impl FnMut(&Expected, &Exported) + Send,
         stop: &CancellationToken,
     ) -> Result<Exported, Error> {
         let own = self.inner.store.folder().to_owned();
@@ -97,45 +109,65 @@ impl Registry {
                 return Err(Error::RepositoryUnknown(name.clone()));
             }
         }
-        let mut target = Target::open(self, target, stop).await?;
-        if repositories.is_empty() {
-            let mut last: Option<String> = None;
-            loop {
-                let after = last.clone();
-                let names =
-                    move |tx: &mut catalog::Tx<'_>| catalog::list_repositories(tx, after.as_deref(), PAGE);
-                let page = self.inner.catalog.read(names).await?;
-                for name in &page.names {
-                    if let Ok(name) = name.parse() {
-                        target.repository(layout, &name, &mut each).await?;
-                    }
-                }
-                last = page.names.last().cloned();
-                if !page.more {
-                    break;
-                }
-            }
-        }
+        let all: Vec<RepositoryName>;
+        let repositories = if repositories.is_empty() {
+            all = self.every_name().await?;
+            &all
+        } else {
+            repositories
+        };
+        let expected = self.expected(repositories).await?;
+        let mut target = Target::open(self, target, expected, &mut each, stop).await?;
         for name in repositories {
-            target.repository(layout, name, &mut each).await?;
+            target.repository(layout, name).await?;
         }
         target.finish().await
+    }
+
+    /// The names of all repositories.
+    async fn every_name(&self) -> Result<Vec<RepositoryName>, Error> {
+        let (mut all, mut last): (_, Option<String>) = (Vec::new(), None);
+        loop {
+            let after = last.clone();
+            let names =
+                move |tx: &mut catalog::Tx<'_>| catalog::list_repositories(tx, after.as_deref(), PAGE);
+            let page = self.inner.catalog.read(names).await?;
+            all.extend(
+                page.names
+                    .iter()
+                    .filter_map(|name| name.parse::<RepositoryName>().ok()),
+            );
+            last = page.names.last().cloned();
+            if !page.more {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The sum of what they hold, from the counters.
+    async fn expected(&self, repositories: &[RepositoryName]) -> Result<Expected, Error> {
+        let mut bytes = 0;
+        for name in repositories {
+            let scope = catalog::Scope::Repository(name.clone());
+            let usage = move |tx: &mut catalog::Tx<'_>| catalog::usage(tx, &scope);
+            let usage = self.inner.catalog.read(usage).await?;
+            bytes += u64::try_from(usage.bytes).unwrap_or_default();
+        }
+        Ok(Expected {
+            repositories: repositories.len() as u64,
+            bytes,
+        })
     }
 }
 
 impl Target<'_> {
-    async fn repository(
-        &mut self,
-        layout: Layout,
-        name: &RepositoryName,
-        each: &mut (impl FnMut(&Exported) + Send),
-    ) -> Result<(), Error> {
+    async fn repository(&mut self, layout: Layout, name: &RepositoryName) -> Result<(), Error> {
         match layout {
             Layout::Distribution => self.distribution(name).await?,
             Layout::Oci => self.oci(name).await?,
         }
         self.exported.repositories += 1;
-        each(&self.exported);
+        self.tell();
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use oci::RepositoryName;
 use store::{Brought, Location};
 use tokio_util::sync::CancellationToken;
 
-use super::{ExportError, Exported, PAGE};
+use super::{Each, Expected, ExportError, Exported, PAGE};
 use crate::{Error, Registry};
 
 /// The folder that is written, and what was written so far.
@@ -19,6 +19,8 @@ pub(super) struct Target<'a> {
     registry: &'a Registry,
     root: PathBuf,
     stop: &'a CancellationToken,
+    expected: Expected,
+    each: Each<'a>,
     pub(super) exported: Exported,
 }
 
@@ -26,6 +28,8 @@ impl<'a> Target<'a> {
     pub(super) async fn open(
         registry: &'a Registry,
         root: &Path,
+        expected: Expected,
+        each: Each<'a>,
         stop: &'a CancellationToken,
     ) -> Result<Self, Error> {
         let root = root.to_owned();
@@ -35,8 +39,15 @@ impl<'a> Target<'a> {
             registry,
             root,
             stop,
+            expected,
+            each,
             exported: Exported::default(),
         })
+    }
+
+    /// Says how far it is.
+    pub(super) fn tell(&mut self) {
+        (self.each)(&self.expected, &self.exported);
     }
 
     /// Makes everything durable.
@@ -95,8 +106,12 @@ impl<'a> Target<'a> {
 
     /// Puts a blob at `path`, unless it is there. False if its bytes are missing here.
     pub(super) async fn put_blob(&mut self, blob: HeldBlob, path: PathBuf) -> Result<bool, Error> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Closing); // a page of blobs may take long
+        }
         self.exported.blobs += 1;
         self.exported.bytes += blob.size;
+        self.tell();
         let (there, size) = (path.clone(), blob.size);
         let present = blocking(move || {
             make_folder(there.parent().unwrap_or(&there))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oci::Digest;
 use registry::Error;
-use registry::adopt::{Damage, Found, Progress, Report, Verify, Watcher, survey};
+use registry::adopt::{Damage, Destination, Found, Progress, Report, Verify, Watcher, survey};
 use sha2::{Digest as _, Sha512};
 use store::testing::{Failure, Op};
 use tokio_util::sync::CancellationToken;
@@ -123,7 +123,11 @@ async fn a_blob_whose_bytes_are_wrong_is_not_taken_in_and_its_file_stays() {
     ));
     fs::write(&data, noise(9, 1)).unwrap();
     let (registry, stop) = (house.open().await, CancellationToken::new());
-    let seen = survey(old.path(), Verify::Full, &mut Silence, &stop)
+    let there = Destination {
+        folder: house.path().to_owned(),
+        inline_bytes_max: 0,
+    };
+    let seen = survey(old.path(), Verify::Full, &there, &mut Silence, &stop)
         .await
         .unwrap();
     let report = registry

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod adopt;
+mod adopt_running;
 mod damage;
 mod faults;
 mod house;

@@ -12,6 +12,7 @@ mod cached;
 mod dir_sync;
 mod flight;
 mod folder;
+mod forecast;
 mod part;
 mod pool;
 mod publish;
@@ -36,6 +37,7 @@ use part::Part;
 
 pub use blob::BlobFile;
 pub use bring::{Brought, Trust};
+pub use forecast::{Forecast, existing};
 pub use publish::{InFlight, Published};
 pub use room::Room;
 pub use upload::{Checkpoint, Plan, Upload};
