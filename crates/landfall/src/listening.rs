@@ -12,6 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::failure::Failure;
 use crate::systemd::Passed;
 
+/// Where the address of registry requests is chosen.
+const LISTEN: &str = "--listen";
+
 /// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
 pub(crate) fn taken_over(
     passed: Vec<Passed>,
@@ -27,7 +30,7 @@ pub(crate) fn taken_over(
             "one socket is taken from systemd, and this is another: it is closed"
         );
     }
-    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
+    let refuse = |error| cannot_listen("the socket that systemd opened", &error, LISTEN);
     let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
     if !is_private && matches!(settings.auth, Auth::NotConfigured) {
         return Err(Failure::configuration(format!(
@@ -41,13 +44,13 @@ pub(crate) fn taken_over(
 pub(crate) async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
     match listen {
         Listen::Tcp(address) => {
-            let (listener, address) = bind(address).await?;
+            let (listener, address) = bind(address, LISTEN).await?;
             Ok((Listener::Tcp(listener), address))
         }
         Listen::Unix(path) => {
             remove_stale(path).await;
             let listener = tokio::net::UnixListener::bind(path)
-                .map_err(|error| cannot_listen(&path.display().to_string(), &error))?;
+                .map_err(|error| cannot_listen(&path.display().to_string(), &error, LISTEN))?;
             Ok((Listener::Unix(listener), path.display().to_string()))
         }
     }
@@ -63,7 +66,12 @@ async fn remove_stale(path: &Path) {
     }
 }
 
-pub(crate) async fn bind(address: &ListenAddr) -> Result<(tokio::net::TcpListener, String), Failure> {
+/// `setting` is where another address is chosen.
+pub(crate) async fn bind(
+    address: &ListenAddr,
+    setting: &str,
+) -> Result<(tokio::net::TcpListener, String), Failure> {
+    let cannot_listen = |address: &str, error: &std::io::Error| cannot_listen(address, error, setting);
     let addresses: Vec<SocketAddr> = match &address.host {
         // Machines without IPv6 have the second only.
         Host::AllInterfaces => vec![
@@ -105,13 +113,13 @@ fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(socket.into())
 }
 
-fn cannot_listen(address: &str, error: &std::io::Error) -> Failure {
+fn cannot_listen(address: &str, error: &std::io::Error, setting: &str) -> Failure {
     let fix = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --listen",
+        std::io::ErrorKind::AddrInUse => format!("stop what listens there, or choose another with {setting}"),
         std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --listen"
+            format!("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with {setting}")
         }
-        _ => "choose another address with --listen",
+        _ => format!("choose another address with {setting}"),
     };
     Failure::failed(
         "LF-SRV-002",

@@ -4,6 +4,7 @@
 //! usage, 3 configuration invalid, 5 not found, 6 held by another server, 9 no room, 130
 //! interrupted.
 
+mod checks;
 mod cli;
 mod client;
 mod commands;

@@ -13,9 +13,10 @@ use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::Check;
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::https::{self, Https, Plan};
+use crate::https::Https;
 use crate::listening::{bind, listen, taken_over};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
@@ -107,7 +108,7 @@ async fn serve(
     }
     start_checks(&settings, &health, &registry);
     if let Some(address) = &settings.http.debug_addr {
-        let (listener, address) = bind(address).await?;
+        let (listener, address) = bind(address, "http.debug.addr").await?;
         tracing::info!("debug server listening on {address}");
         tokio::spawn(server::serve_debug(Arc::clone(&health), listener, stop.clone()));
     }
@@ -164,18 +165,23 @@ async fn with_tls(
         ));
     };
     let https = Https::open(settings, tls, data)?;
-    preflight::look(&Plan::of(tls, data)?.names, https::now()).await;
     let acceptor = https.acceptor.clone();
     let https_port = listener.local_addr().map_or(443, |address| address.port());
+    let mut ports = vec![Check::good("port", format!("{https_port} is bound, for HTTPS"))];
+    let mut plain_port = None;
     if let Some(address) = &tls.plain_addr {
-        match bind(address).await {
+        match bind(address, "http.plain_addr").await {
             Ok((plain, address)) => {
                 let beside = Beside {
                     certificates: Arc::clone(&https.certificates),
                     https_port,
                     redirects_programs: true,
                 };
-                tracing::info!("plain HTTP, for certificates and to lead people to HTTPS, on {address}");
+                plain_port = plain.local_addr().ok().map(|address| address.port());
+                ports.push(Check::good(
+                    "port",
+                    format!("{address} is bound, for plain HTTP: certificates, and to lead people to HTTPS"),
+                ));
                 tokio::spawn(server::serve(
                     Arc::clone(live),
                     Listener::Plain(plain, beside),
@@ -183,12 +189,19 @@ async fn with_tls(
                 ));
             }
             // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
-            Err(failure) => tracing::warn!(
-                "{failure}\n  or another one with http.plain_addr; going on without plain HTTP"
-            ),
+            Err(failure) => {
+                let check = Check::refused("port", &failure.to_string());
+                let fix = check.fix.unwrap_or_default();
+                ports.push(Check {
+                    fix: Some(format!("{fix}; going on without plain HTTP: no redirect from http://, and no proof by http-01")),
+                    ..check
+                });
+            }
         }
     }
-    https.keep(stop);
+    preflight::look(settings, &https.plan, ports).await;
+    https.announce(https_port, plain_port);
+    https.keep(plain_port.is_some(), stop);
     Ok(Listener::Tls(listener, acceptor))
 }
 
