@@ -102,7 +102,7 @@ async fn serve(
     if let Some(path) = first_login {
         tracing::info!(
             user = arguments.bootstrap_user.0,
-            "the first user was made; its password is in {}: log in, then delete that file, or choose another with landfall user passwd",
+            "the first user was made; its password is in {}, which goes when that user has logged in; landfall user passwd chooses another",
             path.display()
         );
     }
