@@ -268,6 +268,7 @@ impl Https {
                 acme.directory
             );
         }
+        let file = std::path::absolute(local.ca_path()).unwrap_or_else(|_| local.ca_path());
         let names = self.plan.local_names();
         let Some(first) = names.first() else {
             return;
@@ -280,9 +281,9 @@ impl Https {
             fingerprint,
             "a local CA signs for {}: each client has to trust it once; its certificate is {}{also}, to be compared by this fingerprint",
             listed.join(", "),
-            local.ca_path().display()
+            file.display()
         );
-        for step in trust::brief(&names, port, &local.ca_path()) {
+        for step in trust::brief(&names, port, &file) {
             tracing::info!("trust: {step}");
         }
     }

@@ -1,15 +1,20 @@
-//! Sockets to listen on: made here, or taken over from systemd.
+//! Sockets to listen on: made here, or taken over from systemd; with TLS, and with plain HTTP beside it.
 //!
 //! Fails: a sentence that says what to do about an address that cannot be had.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
-use config::{Auth, Host, Listen, ListenAddr, Settings};
-use server::Listener;
+use config::{Auth, Host, Listen, ListenAddr, Settings, Tls};
+use server::{Beside, Listener, Live};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio_util::sync::CancellationToken;
 
+use crate::checks::Check;
 use crate::failure::Failure;
+use crate::https::Https;
+use crate::preflight;
 use crate::systemd::Passed;
 
 /// Where the address of registry requests is chosen.
@@ -111,6 +116,61 @@ fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     tokio::net::TcpListener::from_std(socket.into())
+}
+
+/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
+pub(crate) async fn with_tls(
+    settings: &Settings,
+    tls: &Tls,
+    data: &Path,
+    listener: Listener,
+    live: &Arc<Live>,
+    stop: &CancellationToken,
+) -> Result<Listener, Failure> {
+    let Listener::Tcp(listener) = listener else {
+        return Err(Failure::usage(
+            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
+        ));
+    };
+    let https = Https::open(settings, tls, data)?;
+    let acceptor = https.acceptor.clone();
+    let https_port = listener.local_addr().map_or(443, |address| address.port());
+    let mut ports = vec![Check::good("port", format!("{https_port} is bound, for HTTPS"))];
+    let mut plain_port = None;
+    if let Some(address) = &tls.plain_addr {
+        match bind(address, "http.plain_addr").await {
+            Ok((plain, address)) => {
+                let beside = Beside {
+                    certificates: Arc::clone(&https.certificates),
+                    https_port,
+                    redirects_programs: true,
+                };
+                plain_port = plain.local_addr().ok().map(|address| address.port());
+                ports.push(Check::good(
+                    "port",
+                    format!("{address} is bound, for plain HTTP: certificates, and to lead people to HTTPS"),
+                ));
+                tokio::spawn(server::serve(
+                    Arc::clone(live),
+                    Listener::Plain(plain, beside),
+                    stop.clone(),
+                ));
+            }
+            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
+            Err(failure) => {
+                let check = Check::refused("port", &failure.to_string());
+                let fix = check.fix.unwrap_or_default();
+                ports.push(Check {
+                    fix: Some(format!("{fix}; going on without plain HTTP: no redirect from http://, and no proof by http-01")),
+                    ..check
+                });
+            }
+        }
+    }
+    preflight::look(settings, &https.plan, ports).await;
+    https.announce(https_port, plain_port);
+    https.keep(plain_port.is_some(), stop);
+    Ok(Listener::Tls(listener, acceptor))
 }
 
 fn cannot_listen(address: &str, error: &std::io::Error, setting: &str) -> Failure {

@@ -35,6 +35,8 @@ pub enum Minimum {
 pub struct Acceptor {
     config: Arc<ArcSwap<ServerConfig>>,
     recipe: Arc<Recipe>,
+    /// How the files of the client CAs looked when they were read.
+    read_at: Vec<Stamp>,
 }
 
 /// Out of what the configuration of rustls is made, at the start and when the client CAs change.
@@ -113,6 +115,7 @@ impl Acceptor {
             http2,
         };
         Ok(Self {
+            read_at: recipe.stamps(),
             config: Arc::new(ArcSwap::from_pointee(recipe.cook()?)),
             recipe: Arc::new(recipe),
         })
@@ -127,26 +130,28 @@ impl Acceptor {
     /// Keeps up with the files of the client CAs, until `stop`: new connections are judged by what they hold now. Files that
     /// cannot be used change nothing. Sessions are not resumed across a change, so whom it shuts out is shut out at once.
     pub async fn watch_clients(self, stop: CancellationToken) {
-        if self.recipe.stamps().is_empty() {
+        if self.read_at.is_empty() {
             return;
         }
-        let mut known = None;
-        let mut seen = None;
+        let mut known = self.read_at.clone();
+        let mut seen = known.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
             let recipe = Arc::clone(&self.recipe);
-            let stamps = tokio::task::spawn_blocking(move || recipe.stamps()).await.ok();
-            // Read once they lie still, as certificate files are; the first look only notes how they were at the start.
+            let stamps = tokio::task::spawn_blocking(move || recipe.stamps()).await;
+            let stamps = stamps.unwrap_or_default();
+            // Read once they lie still, as certificate files are.
             if stamps != seen {
                 seen = stamps;
                 continue;
             }
-            if known.replace(stamps.clone()).is_none_or(|known| known == stamps) {
+            if stamps == known {
                 continue;
             }
+            known = stamps;
             let recipe = Arc::clone(&self.recipe);
             match tokio::task::spawn_blocking(move || recipe.cook()).await {
                 Ok(Ok(config)) => {

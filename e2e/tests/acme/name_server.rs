@@ -36,7 +36,7 @@ impl Scene {
             .arg(folder.join("named.conf"));
         self.spawn("named", &mut named);
         wait_until("the name server answers", || {
-            self.log("named").contains("running")
+            self.log("named").contains("all zones loaded")
         });
     }
 
@@ -108,7 +108,7 @@ fn a_name_server_that_has_another_secret_or_refuses_the_name_is_told_apart() {
         .arg(scene.at("named/named.conf"));
     scene.spawn("named", &mut named);
     wait_until("the name server answers", || {
-        scene.log("named").matches("running").count() == 2
+        scene.log("named").matches("all zones loaded").count() == 2
     });
     scene.start_landfall_with_key(SECRET, "hmac-sha256");
     scene.wait_for("it answered REFUSED (code 5)", 1);

@@ -19,7 +19,8 @@ fn start(scene: &mut Scene, hosts: &str, clock: Option<&str>) {
         .arg(scene.at("hosts"));
     if let Some(clock) = clock {
         command
-            .args(["faketime", "-f", clock])
+            // It stays between, so its end has to be that of the server.
+            .args(["faketime", "-f", clock, "setpriv", "--pdeathsig", "KILL"])
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     }
     command.arg(e2e::landfall::program());

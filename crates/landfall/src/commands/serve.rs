@@ -8,19 +8,17 @@ use std::time::Duration;
 use config::{Auth, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Beside, Context, Health, Listener, Live, ReadPool, Room};
+use server::{Context, Health, Live, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::checks::Check;
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::https::Https;
-use crate::listening::{bind, listen, taken_over};
+use crate::listening::{bind, listen, taken_over, with_tls};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
-use crate::{first_user, logging, preflight, wiring};
+use crate::{first_user, logging, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
@@ -148,61 +146,6 @@ async fn serve(
     registry.close().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
-async fn with_tls(
-    settings: &Settings,
-    tls: &config::Tls,
-    data: &Path,
-    listener: Listener,
-    live: &Arc<Live>,
-    stop: &CancellationToken,
-) -> Result<Listener, Failure> {
-    let Listener::Tcp(listener) = listener else {
-        return Err(Failure::usage(
-            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
-        ));
-    };
-    let https = Https::open(settings, tls, data)?;
-    let acceptor = https.acceptor.clone();
-    let https_port = listener.local_addr().map_or(443, |address| address.port());
-    let mut ports = vec![Check::good("port", format!("{https_port} is bound, for HTTPS"))];
-    let mut plain_port = None;
-    if let Some(address) = &tls.plain_addr {
-        match bind(address, "http.plain_addr").await {
-            Ok((plain, address)) => {
-                let beside = Beside {
-                    certificates: Arc::clone(&https.certificates),
-                    https_port,
-                    redirects_programs: true,
-                };
-                plain_port = plain.local_addr().ok().map(|address| address.port());
-                ports.push(Check::good(
-                    "port",
-                    format!("{address} is bound, for plain HTTP: certificates, and to lead people to HTTPS"),
-                ));
-                tokio::spawn(server::serve(
-                    Arc::clone(live),
-                    Listener::Plain(plain, beside),
-                    stop.clone(),
-                ));
-            }
-            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
-            Err(failure) => {
-                let check = Check::refused("port", &failure.to_string());
-                let fix = check.fix.unwrap_or_default();
-                ports.push(Check {
-                    fix: Some(format!("{fix}; going on without plain HTTP: no redirect from http://, and no proof by http-01")),
-                    ..check
-                });
-            }
-        }
-    }
-    preflight::look(settings, &https.plan, ports).await;
-    https.announce(https_port, plain_port);
-    https.keep(plain_port.is_some(), stop);
-    Ok(Listener::Tls(listener, acceptor))
 }
 
 fn adoption_failed(error: &registry::Error) -> Failure {
