@@ -64,6 +64,11 @@ impl Ran {
         )
     }
 
+    /// Whether it ended well.
+    pub fn is_well(&self) -> bool {
+        self.output.status.success()
+    }
+
     /// Demands that it ended well.
     pub fn succeeded(self) -> Self {
         assert!(

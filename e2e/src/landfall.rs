@@ -48,9 +48,14 @@ pub fn command() -> Command {
 
 fn shielded(program: &Path) -> Command {
     let mut command = Command::new(program);
-    remove_settings(&mut command);
-    command.env("LANDFALL_CONFIG", DEFAULTS);
+    shield(&mut command);
     command
+}
+
+/// The same for a server that another program starts.
+pub fn shield(command: &mut Command) {
+    remove_settings(command);
+    command.env("LANDFALL_CONFIG", DEFAULTS);
 }
 
 /// Keeps the variables of the test run, which a server would take for settings, from a command.

@@ -1,7 +1,6 @@
-//! HTTPS with certificate files and with the local CA, as people meet it: curl, openssl, Docker, and the log.
+//! HTTPS with certificate files, as people meet it: curl, openssl, and the log.
 //!
-//! Certificates come from an authority that openssl makes for each journey. Docker runs in a network of its own, where
-//! ports 80 and 443 are free.
+//! Certificates come from an authority that openssl makes for each journey.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
@@ -11,12 +10,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use e2e::command::{program, run};
-use e2e::dice::Dice;
-use e2e::docker::Docker;
-use e2e::image::write_build_folder;
-use e2e::landfall::{self, Landfall};
+use e2e::landfall::Landfall;
 use e2e::papers::{NAME, Papers, curl, log_once, serial, serial_in, wait_until};
-use tempfile::TempDir;
 
 /// A connection that stays open from one request to the next.
 struct Open(Child);
@@ -247,79 +242,43 @@ fn a_certificate_for_another_name_is_pointed_out_and_serves() {
     curl(&landfall, &papers.at("ca.pem"), &["--insecure"]).succeeded();
 }
 
-/// A server that was started in the engine's network; ended by its own process id.
-struct Started<'a> {
-    docker: &'a Docker,
-    folder: &'a Path,
-}
-
-impl Drop for Started<'_> {
-    fn drop(&mut self) {
-        let _ = self.docker.shell(self.folder, "kill $(cat pid)");
-        if std::thread::panicking() {
-            eprintln!(
-                "{}",
-                fs::read_to_string(self.folder.join("log")).unwrap_or_default()
-            );
-        }
-    }
-}
-
 #[test]
-fn docker_trusts_the_local_ca_as_the_printed_steps_say() {
-    let folder = TempDir::with_prefix("local-ca-").unwrap();
-    let docker = Docker::start_apart_and_strict(&[NAME]);
-    let types = |line: &str| docker.shell(folder.path(), line);
-    let server = landfall::program().display().to_string();
-    let setting = concat!("LANDFALL_CONFIG=", env!("CARGO_MANIFEST_DIR"), "/defaults.yaml");
-    let started = Started {
-        docker: &docker,
-        folder: folder.path(),
+fn new_authorities_of_clients_are_taken_up_and_broken_ones_are_not() {
+    let papers = Papers::default();
+    papers.authority("stranger");
+    papers.certificate("server", NAME, 5, "ca");
+    papers.certificate("friend", "friend.example.com", 5, "ca");
+    papers.certificate("other", "friend.example.com", 5, "stranger");
+    fs::copy(papers.at("ca.pem"), papers.at("clients.pem")).unwrap();
+    fs::write(papers.at("broken.pem"), "no certificate").unwrap();
+    let landfall = papers
+        .launch("server.pem", "server.key")
+        .env(
+            "REGISTRY_HTTP_TLS_CLIENTCAS",
+            format!("[{}]", papers.at("clients.pem").display()),
+        )
+        .start();
+    let is_let_in = |name: &str| {
+        let (certificate, key) = (
+            papers.at(&format!("{name}.pem")),
+            papers.at(&format!("{name}.key")),
+        );
+        let shown = [
+            "--cert",
+            certificate.to_str().unwrap(),
+            "--key",
+            key.to_str().unwrap(),
+        ];
+        curl(&landfall, &papers.at("ca.pem"), &shown).is_well()
     };
-    types(&format!(
-        "{setting} {server} serve {NAME} --tls local --data data >log 2>&1 </dev/null & echo $! >pid"
-    ))
-    .succeeded();
-    let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-    wait_until("the server listens", || log().contains("listening on"));
-
-    let login = fs::read_to_string(folder.path().join("data/landfall/first-login")).unwrap();
-    let word = |name: &str| {
-        let line = login.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap().trim().to_owned()
-    };
-    fs::write(folder.path().join("password"), word("password ")).unwrap();
-    let login = format!(
-        "docker login {NAME} -u {} --password-stdin <password",
-        word("user ")
+    assert!(is_let_in("friend") && !is_let_in("other"));
+    papers.replace("clients.pem", "broken.pem");
+    let _ = log_once(&landfall, "the old ones stay in use");
+    assert!(is_let_in("friend") && !is_let_in("other"));
+    papers.replace("clients.pem", "stranger.pem");
+    wait_until("the new authority counts", || is_let_in("other"));
+    assert!(
+        !is_let_in("friend"),
+        "whom the new file leaves out is still let in"
     );
-    types(&login)
-        .failed()
-        .says("certificate signed by unknown authority");
-
-    // The steps are for a person who is not root; root has no sudo to need.
-    types("mkdir bin && printf '#!/bin/sh\\nexec \"$@\"\\n' >bin/sudo && chmod +x bin/sudo").succeeded();
-    types(&format!(
-        "env -u LANDFALL_BIN {setting} {server} tls trust {NAME} --data data --print docker >steps && \
-         PATH=\"$PWD/bin:$PATH\" sh -eu steps"
-    ))
-    .succeeded();
-    types(&login).succeeded().says("Login Succeeded");
-
-    write_build_folder(
-        &folder.path().join("hello"),
-        &[("file", &Dice::new(9).bytes(2_000_000))],
-    );
-    let image = format!("{NAME}/team/hello:1");
-    types(&format!(
-        "docker build -q -t {image} hello && docker push {image}"
-    ))
-    .succeeded();
-    types(&format!(
-        "docker rmi -f $(docker images -q {image}) && docker pull {image}"
-    ))
-    .succeeded()
-    .says("Downloaded newer image");
-    drop(started);
-    wait_until("the server ends", || log().contains("msg=stopped"));
 }

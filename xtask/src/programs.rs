@@ -33,6 +33,8 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("openssl", &["openssl"]),
     ("pebble", &["pebble"]),
     ("pebble-challtestsrv", &["pebble"]),
+    ("named", &["bind9"]),
+    ("faketime", &["faketime"]),
     ("curl", &["curl"]),
     ("dpkg-deb", &["dpkg"]),
     ("podman", &["podman"]),

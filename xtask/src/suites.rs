@@ -26,6 +26,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
         &[
             "acme",
             "https",
+            "trust",
             "docker",
             "containerd",
             "podman",

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::verifier::{Busy, Verifier};
 use crate::{Caller, Credentials, Error, Htpasswd, Malformed};
@@ -24,6 +25,14 @@ pub struct Basic {
     realm: String,
     file: Htpasswd,
     verifier: Arc<Verifier>,
+    first: Option<FirstLogin>,
+}
+
+/// A user whose first login is waited for.
+struct FirstLogin {
+    user: String,
+    waits: AtomicBool,
+    told: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Nobody was let in.
@@ -52,7 +61,23 @@ impl Authenticator {
             realm,
             file,
             verifier,
+            first: None,
         })))
+    }
+
+    /// Calls `told` once, when this user has logged in. To be said before anybody can.
+    #[must_use]
+    pub fn on_first_login(mut self, user: String, told: impl Fn() + Send + Sync + 'static) -> Self {
+        if let Self::Htpasswd(basic) = &mut self
+            && let Some(basic) = Arc::get_mut(basic)
+        {
+            basic.first = Some(FirstLogin {
+                user,
+                waits: AtomicBool::new(true),
+                told: Box::new(told),
+            });
+        }
+        self
     }
 
     /// Finds out who sends this `Authorization` header.
@@ -90,9 +115,23 @@ impl Basic {
         }
         let users = self.file.users().await;
         if self.verifier.verify(&users, &given).await? {
+            if let Some(first) = &self.first {
+                first.has_come(given.name());
+            }
             Ok(Caller::user(given.name()))
         } else {
             Err(Rejected::Wrong)
+        }
+    }
+}
+
+impl FirstLogin {
+    fn has_come(&self, user: &str) {
+        if self.waits.load(Ordering::Relaxed)
+            && user == self.user
+            && self.waits.swap(false, Ordering::Relaxed)
+        {
+            (self.told)();
         }
     }
 }
@@ -115,6 +154,7 @@ impl fmt::Debug for Basic {
             realm,
             file,
             verifier: _,
+            first: _,
         } = self;
         f.debug_struct("Basic")
             .field("realm", realm)

@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 
 use crate::address::ListenAddr;
+use crate::assemble_acme::acme;
 use crate::finding::{Code, Finding, Report};
 use crate::letsencrypt;
 use crate::reader::Reader;
-use crate::settings::{Acme, Challenge, ClientAuth, Tls, TlsSource};
+use crate::settings::{ClientAuth, Tls, TlsSource};
 use crate::value::Texts;
 
 /// `None` is plain HTTP.
 pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
     let hosts = read.read::<Texts>("http.tls.letsencrypt.hosts").0;
-    let email: Option<String> = read.optional("http.tls.letsencrypt.email");
-    let old_directory: Option<String> = read.optional("http.tls.letsencrypt.directoryurl");
     let mode: Option<String> = read.optional("tls.mode");
     let mut names = read.read::<Texts>("tls.names").0;
     if names.is_empty() {
@@ -29,16 +28,10 @@ pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
         letsencrypt::check(read, has_files, !names.is_empty(), report);
     }
     let files = files(read, report);
-    let acme = Acme {
-        email: read.optional("tls.acme.email").or(email),
-        directory: read
-            .written("tls.acme.directory")
-            .or(old_directory)
-            .unwrap_or_else(|| read.read("tls.acme.directory")),
-        ca_root: read.optional("tls.acme.ca_root"),
-        dns_exec: read.optional("tls.acme.dns.exec"),
-        challenges: challenges(read, report),
-    };
+    if mode.is_none() {
+        half_letsencrypt(read, report, files.is_some(), !names.is_empty());
+    }
+    let acme = acme(read, report);
     let plain_addr: Option<ListenAddr> = read.optional("http.plain_addr");
     let tls = Tls {
         source: TlsSource::Auto,
@@ -86,7 +79,36 @@ pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
     Some(Tls { source, ..tls })
 }
 
-fn missing(read: Reader<'_>, report: &mut Report, at: &'static str, title: &str, label: &str) {
+/// What the CNCF registry would do here is no certificate for anybody: it says no to both, and so do we.
+fn half_letsencrypt(read: Reader<'_>, report: &mut Report, has_files: bool, has_names: bool) {
+    const KEYS: [&str; 4] = [
+        "http.tls.letsencrypt.hosts",
+        "http.tls.letsencrypt.email",
+        "http.tls.letsencrypt.directoryurl",
+        "http.tls.letsencrypt.cachefile",
+    ];
+    let mut written = KEYS.into_iter().filter(|key| read.is_written(key));
+    let Some(first) = written.next() else {
+        return;
+    };
+    if has_files {
+        let title = "`http.tls.certificate` and `http.tls.letsencrypt` are both there";
+        report.push(
+            Finding::error(Code::Incomplete, &read.origin("http.tls.certificate"), title.to_owned())
+                .label("a certificate comes from files or from an authority: take one of them out, or say which with `tls.mode`"),
+        );
+    } else if !has_names {
+        missing(
+            read,
+            report,
+            first,
+            "`http.tls.letsencrypt.hosts` is missing",
+            "an authority is asked for names: list them there, or in `tls.names`",
+        );
+    }
+}
+
+pub(crate) fn missing(read: Reader<'_>, report: &mut Report, at: &'static str, title: &str, label: &str) {
     report.push(Finding::error(Code::Incomplete, &read.origin(at), title.to_owned()).label(label.to_owned()));
 }
 
@@ -145,32 +167,4 @@ fn minimum(read: Reader<'_>, report: &mut Report) -> bool {
         );
     }
     word == "tls1.3"
-}
-
-fn challenges(read: Reader<'_>, report: &mut Report) -> Vec<Challenge> {
-    let mut known = Vec::new();
-    for word in read.read::<Texts>("tls.acme.challenges").0 {
-        match word.to_ascii_lowercase().as_str() {
-            "http-01" => known.push(Challenge::Http01),
-            "tls-alpn-01" => known.push(Challenge::TlsAlpn01),
-            "dns-01" => known.push(Challenge::Dns01),
-            _ => {
-                let title = format!("`tls.acme.challenges` cannot hold `{word}`");
-                report.push(
-                    Finding::error(Code::BadValue, &read.origin("tls.acme.challenges"), title)
-                        .label("expected `http-01`, `tls-alpn-01` or `dns-01`"),
-                );
-            }
-        }
-    }
-    if known.contains(&Challenge::Dns01) && read.optional::<PathBuf>("tls.acme.dns.exec").is_none() {
-        missing(
-            read,
-            report,
-            "tls.acme.challenges",
-            "`tls.acme.dns.exec` is missing",
-            "`dns-01` needs a command that sets the record",
-        );
-    }
-    known
 }

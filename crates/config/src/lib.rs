@@ -8,6 +8,7 @@
 
 mod address;
 mod assemble;
+mod assemble_acme;
 mod assemble_tls;
 mod check;
 mod duration;
@@ -49,8 +50,8 @@ pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, FileProbe, Formatter, Health, Http, IndexPlatforms,
-    Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource, UploadPurging,
-    Urls, Validation,
+    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, Dns, FileProbe, Formatter, Health, Http,
+    IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Rfc2136, Settings,
+    Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

@@ -208,7 +208,7 @@ pub struct Tls {
 /// `tls.mode`, but for `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsSource {
-    /// `auto`: an authority if all names are public, else a local CA.
+    /// `auto`: an authority for the public names, a local CA for the others.
     Auto,
     /// `acme`.
     Acme,
@@ -247,8 +247,41 @@ pub struct Acme {
     pub ca_root: Option<PathBuf>,
     /// `tls.acme.challenges`; never empty.
     pub challenges: Vec<Challenge>,
+    /// `tls.acme.dns`; there if `challenges` has `Dns01`.
+    pub dns: Option<Dns>,
+}
+
+/// Who sets TXT records: `tls.acme.dns.provider`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dns {
     /// `tls.acme.dns.exec`.
-    pub dns_exec: Option<PathBuf>,
+    Exec(PathBuf),
+    /// `tls.acme.dns.rfc2136`.
+    Rfc2136(Rfc2136),
+}
+
+/// `tls.acme.dns.rfc2136`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rfc2136 {
+    /// `server`.
+    pub server: ListenAddr,
+    /// `zone`.
+    pub zone: String,
+    /// `key_name`.
+    pub key_name: String,
+    /// `key_algorithm`.
+    pub key_algorithm: KeyAlgorithm,
+    /// `key_secret`, base64.
+    pub key_secret: Secret,
+}
+
+/// `tls.acme.dns.rfc2136.key_algorithm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAlgorithm {
+    /// `hmac-sha256`
+    HmacSha256,
+    /// `hmac-sha512`
+    HmacSha512,
 }
 
 /// A way to prove a name.

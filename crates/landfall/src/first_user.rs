@@ -1,7 +1,7 @@
 //! The first user of a server that has a name: made once, with a password that only its owner can read.
 //!
 //! Shape: `<data>/landfall/htpasswd` with one user, and `<data>/landfall/first-login` (0600) with the name and the password.
-//! The password goes to that file and nowhere else. Fails: a folder that cannot be written, a name that is none.
+//! The password goes to that file and nowhere else, and the file goes when the user has logged in. Fails: a folder that cannot be written, a name that is none.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,6 +16,8 @@ use crate::failure::{Failure, with_causes};
 /// Without letters that look alike.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789-";
 const LENGTH: usize = 20;
+/// In the data folder, beside the password file.
+const FILE: &str = "first-login";
 
 /// Makes the user if the data folder's own password file is the one that counts and is not there yet. Blocks.
 pub(crate) fn make(settings: &Settings, name: &str) -> Result<Option<PathBuf>, Failure> {
@@ -46,13 +48,36 @@ pub(crate) fn make(settings: &Settings, name: &str) -> Result<Option<PathBuf>, F
         .hash(NewPassword::COST_DEFAULT)
         .map_err(|error| Failure::failed("LF-AUTH-030", with_causes(&error)))?;
     // The password first: a crash in between makes it anew, and never leaves a user whom nobody knows.
-    let login = folder.join("first-login");
+    let login = folder.join(FILE);
     write_private(&login, format!("user {name}\npassword {text}\n").as_bytes()).map_err(refuse)?;
     let refuse = |error: access::WriteError| Failure::failed(error.code(), with_causes(&error));
     let mut draft = Draft::open(&own).map_err(refuse)?;
     draft.set(&user, &hash);
     draft.save().map_err(refuse)?;
     Ok(Some(login))
+}
+
+/// The user whose first login is still to come, and the file that tells the password: it goes once it was used. Blocks.
+pub(crate) fn waiting(settings: &Settings) -> Option<(String, PathBuf)> {
+    let own = settings.storage.password_file()?;
+    if !matches!(&settings.auth, Auth::Htpasswd { path, .. } if *path == own) {
+        return None;
+    }
+    let path = own.with_file_name(FILE);
+    let text = std::fs::read_to_string(&path).ok()?;
+    let user = text.lines().find_map(|line| line.strip_prefix("user "))?;
+    Some((user.to_owned(), path))
+}
+
+/// Who has logged in knows the password, and nobody else has to find it.
+pub(crate) fn used(path: &Path) {
+    match std::fs::remove_file(path) {
+        Ok(()) => tracing::info!("the first user has logged in: {} was removed", path.display()),
+        Err(error) => tracing::warn!(
+            "the first user has logged in, and {} cannot be removed: {error}; delete it by hand",
+            path.display()
+        ),
+    }
 }
 
 /// Five random bits a letter: 100 in all.

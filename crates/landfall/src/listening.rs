@@ -1,16 +1,24 @@
-//! Sockets to listen on: made here, or taken over from systemd.
+//! Sockets to listen on: made here, or taken over from systemd; with TLS, and with plain HTTP beside it.
 //!
 //! Fails: a sentence that says what to do about an address that cannot be had.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
-use config::{Auth, Host, Listen, ListenAddr, Settings};
-use server::Listener;
+use config::{Auth, Host, Listen, ListenAddr, Settings, Tls};
+use server::{Beside, Listener, Live};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio_util::sync::CancellationToken;
 
+use crate::checks::Check;
 use crate::failure::Failure;
+use crate::https::Https;
+use crate::preflight;
 use crate::systemd::Passed;
+
+/// Where the address of registry requests is chosen.
+const LISTEN: &str = "--listen";
 
 /// The socket that systemd opened, where it did: `http.addr` then only says what links and checks may assume.
 pub(crate) fn taken_over(
@@ -27,7 +35,7 @@ pub(crate) fn taken_over(
             "one socket is taken from systemd, and this is another: it is closed"
         );
     }
-    let refuse = |error| cannot_listen("the socket that systemd opened", &error);
+    let refuse = |error| cannot_listen("the socket that systemd opened", &error, LISTEN);
     let (listener, address, is_private) = first.into_listener().map_err(refuse)?;
     if !is_private && matches!(settings.auth, Auth::NotConfigured) {
         return Err(Failure::configuration(format!(
@@ -41,13 +49,13 @@ pub(crate) fn taken_over(
 pub(crate) async fn listen(listen: &Listen) -> Result<(Listener, String), Failure> {
     match listen {
         Listen::Tcp(address) => {
-            let (listener, address) = bind(address).await?;
+            let (listener, address) = bind(address, LISTEN).await?;
             Ok((Listener::Tcp(listener), address))
         }
         Listen::Unix(path) => {
             remove_stale(path).await;
             let listener = tokio::net::UnixListener::bind(path)
-                .map_err(|error| cannot_listen(&path.display().to_string(), &error))?;
+                .map_err(|error| cannot_listen(&path.display().to_string(), &error, LISTEN))?;
             Ok((Listener::Unix(listener), path.display().to_string()))
         }
     }
@@ -63,7 +71,12 @@ async fn remove_stale(path: &Path) {
     }
 }
 
-pub(crate) async fn bind(address: &ListenAddr) -> Result<(tokio::net::TcpListener, String), Failure> {
+/// `setting` is where another address is chosen.
+pub(crate) async fn bind(
+    address: &ListenAddr,
+    setting: &str,
+) -> Result<(tokio::net::TcpListener, String), Failure> {
+    let cannot_listen = |address: &str, error: &std::io::Error| cannot_listen(address, error, setting);
     let addresses: Vec<SocketAddr> = match &address.host {
         // Machines without IPv6 have the second only.
         Host::AllInterfaces => vec![
@@ -105,13 +118,68 @@ fn bind_one(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(socket.into())
 }
 
-fn cannot_listen(address: &str, error: &std::io::Error) -> Failure {
-    let fix = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --listen",
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --listen"
+/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
+pub(crate) async fn with_tls(
+    settings: &Settings,
+    tls: &Tls,
+    data: &Path,
+    listener: Listener,
+    live: &Arc<Live>,
+    stop: &CancellationToken,
+) -> Result<Listener, Failure> {
+    let Listener::Tcp(listener) = listener else {
+        return Err(Failure::usage(
+            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
+        ));
+    };
+    let https = Https::open(settings, tls, data)?;
+    let acceptor = https.acceptor.clone();
+    let https_port = listener.local_addr().map_or(443, |address| address.port());
+    let mut ports = vec![Check::good("port", format!("{https_port} is bound, for HTTPS"))];
+    let mut plain_port = None;
+    if let Some(address) = &tls.plain_addr {
+        match bind(address, "http.plain_addr").await {
+            Ok((plain, address)) => {
+                let beside = Beside {
+                    certificates: Arc::clone(&https.certificates),
+                    https_port,
+                    redirects_programs: true,
+                };
+                plain_port = plain.local_addr().ok().map(|address| address.port());
+                ports.push(Check::good(
+                    "port",
+                    format!("{address} is bound, for plain HTTP: certificates, and to lead people to HTTPS"),
+                ));
+                tokio::spawn(server::serve(
+                    Arc::clone(live),
+                    Listener::Plain(plain, beside),
+                    stop.clone(),
+                ));
+            }
+            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
+            Err(failure) => {
+                let check = Check::refused("port", &failure.to_string());
+                let fix = check.fix.unwrap_or_default();
+                ports.push(Check {
+                    fix: Some(format!("{fix}; going on without plain HTTP: no redirect from http://, and no proof by http-01")),
+                    ..check
+                });
+            }
         }
-        _ => "choose another address with --listen",
+    }
+    preflight::look(settings, &https.plan, ports).await;
+    https.announce(https_port, plain_port);
+    https.keep(plain_port.is_some(), stop);
+    Ok(Listener::Tls(listener, acceptor))
+}
+
+fn cannot_listen(address: &str, error: &std::io::Error, setting: &str) -> Failure {
+    let fix = match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("stop what listens there, or choose another with {setting}"),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with {setting}")
+        }
+        _ => format!("choose another address with {setting}"),
     };
     Failure::failed(
         "LF-SRV-002",

@@ -5,6 +5,7 @@
 //! 8 temporary, 9 no room, 130 interrupted.
 
 mod access_lines;
+mod checks;
 mod cli;
 mod client;
 mod commands;

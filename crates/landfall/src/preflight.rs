@@ -1,76 +1,80 @@
 //! Before a server with a name serves: what would keep clients or an authority from reaching it. Explains, never refuses.
 //!
-//! Ports, data folder and disk are tried by the start itself. Fails: never.
+//! Shape: one line for each look, the same looks as `doctor` takes. Whatever waits for the network waits `PATIENCE` at most.
+//! Fails: never.
 
-use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tls::{Name, is_public};
+use config::Settings;
+
+use crate::checks::{Check, State, clock, local, names};
+use crate::https::{self, Plan};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Before this there was no Landfall: 2025-01-01.
-const CLOCK_MIN: i64 = 1_735_689_600;
-/// 2100-01-01
-const CLOCK_MAX: i64 = 4_102_444_800;
 
-pub(crate) async fn look(names: &[Name], now: i64) {
-    if !(CLOCK_MIN..CLOCK_MAX).contains(&now) {
-        tracing::warn!(
-            code = "LF-TLS-030",
-            seconds = now,
-            "the clock of this machine is wrong: certificates will look expired or not valid yet; set it, such as with `timedatectl set-ntp true`"
-        );
+/// `ports` is how binding went.
+pub(crate) async fn look(settings: &Settings, plan: &Plan, ports: Vec<Check>) {
+    let authority = plan.acme.as_ref().map(|acme| acme.directory.clone());
+    let time = authority
+        .clone()
+        .map(|url| waited(move || clock::of_server(&url, PATIENCE)));
+    let found: Vec<_> = plan
+        .names
+        .iter()
+        .map(|name| {
+            let name = Arc::new(name.clone());
+            let asked = Arc::clone(&name);
+            (name, waited(move || names::name(&asked)))
+        })
+        .collect();
+    let theirs = match time {
+        Some(time) => time.await.flatten(),
+        None => None,
+    };
+    let whose = authority.as_deref().map(clock::host_of).unwrap_or_default();
+    say(&clock::clock(https::now(), theirs.map(|theirs| (theirs, whose))));
+    for (name, check) in found {
+        let silent = || {
+            Check::note(
+                "name",
+                format!("the DNS of this machine does not answer for {name}"),
+            )
+            .code("LF-TLS-031")
+        };
+        say(&check.await.unwrap_or_else(silent));
     }
-    let own = [own_address("192.0.2.1:9"), own_address("[2001:db8::1]:9")];
-    for name in names {
-        if let Name::Host(host) = name {
-            resolve(name, host, &own).await;
+    if let Some(acme) = &plan.acme {
+        for name in plan.names.iter().filter(|name| !acme.names.contains(name)) {
+            let found = format!(
+                "{name} is not a public name: {} is not asked, the local CA signs for it",
+                acme.directory
+            );
+            say(&Check::note("authority", found));
         }
     }
+    ports.iter().for_each(say);
+    let mut checks = Vec::new();
+    local::room_for(&settings.storage, &mut checks);
+    checks.iter().for_each(say);
 }
 
-async fn resolve(name: &Name, host: &str, own: &[Option<IpAddr>]) {
-    let found = match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 443))).await {
-        Ok(Ok(found)) => found.map(|address| address.ip()).collect::<Vec<_>>(),
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    };
-    if found.is_empty() {
-        let advice = if is_public(name) {
-            "add an A or AAAA record with the address of this server, then: landfall tls renew"
-        } else {
-            "clients need it in their DNS or in /etc/hosts"
-        };
-        tracing::warn!(
-            code = "LF-TLS-031",
-            "{name} has no address that this machine can find: {advice}"
-        );
-        return;
-    }
-    let leads_here = found
-        .iter()
-        .any(|ip| ip.is_loopback() || own.contains(&Some(*ip)));
-    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-    let own: Vec<_> = own.iter().flatten().map(ToString::to_string).collect();
-    let (found, own) = (found.join(" "), own.join(" "));
-    if leads_here {
-        tracing::info!("{name} leads to this machine ({found})");
-    } else {
-        tracing::warn!(
-            code = "LF-TLS-032",
-            "{name} leads to {found}, and this machine goes out as {own}: right if a router or load balancer in front passes ports 80 and 443 on, wrong otherwise"
-        );
-    }
+/// Runs beside the others, and is not waited for longer than `PATIENCE`.
+fn waited<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Option<T>> {
+    let running = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(look));
+    async { running.await.ok()?.ok() }
 }
 
-/// The address from which this machine would speak to a documentation address; nothing is sent.
-fn own_address(far: &str) -> Option<IpAddr> {
-    let far: SocketAddr = far.parse().ok()?;
-    let any: IpAddr = if far.is_ipv4() {
-        [0_u8; 4].into()
-    } else {
-        [0_u8; 16].into()
-    };
-    let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(far).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+fn say(check: &Check) {
+    let (mark, name, found) = (check.state.mark(), check.name, &check.found);
+    match (check.state, check.code) {
+        (State::Good, _) | (State::Note, None) => tracing::info!("preflight {mark} {name}: {found}"),
+        (_, code) => {
+            let fix = check
+                .fix
+                .as_ref()
+                .map_or_else(String::new, |fix| format!("\n  fix   {fix}"));
+            tracing::warn!(code, "preflight {mark} {name}: {found}{fix}");
+        }
+    }
 }

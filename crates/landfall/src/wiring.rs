@@ -15,6 +15,7 @@ use server::{AccessLog, Options, Origin};
 use crate::access_lines::Combined;
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
+use crate::first_user;
 use crate::log_thread::LogThread;
 use crate::logging;
 
@@ -100,7 +101,11 @@ pub(crate) fn authenticator(settings: &Settings) -> Result<Authenticator, Failur
             for warning in warnings {
                 tracing::warn!(code = warning.code(), "{warning}");
             }
-            Authenticator::htpasswd(realm, file).map_err(refuse)
+            let authenticator = Authenticator::htpasswd(realm, file).map_err(refuse)?;
+            Ok(match first_user::waiting(settings) {
+                Some((user, login)) => authenticator.on_first_login(user, move || first_user::used(&login)),
+                None => authenticator,
+            })
         }
     }
 }

@@ -9,13 +9,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::certificates::ACME_ALPN;
+use crate::files::{LOOK, Stamp, stamp};
 use crate::{Certificates, ClientAuth, Error, clients};
 
 /// The oldest version of TLS that is spoken.
@@ -30,8 +33,18 @@ pub enum Minimum {
 /// Makes TLS streams.
 #[derive(Clone)]
 pub struct Acceptor {
-    inner: tokio_rustls::TlsAcceptor,
+    config: Arc<ArcSwap<ServerConfig>>,
+    recipe: Arc<Recipe>,
+    /// How the files of the client CAs looked when they were read.
+    read_at: Vec<Stamp>,
+}
+
+/// Out of what the configuration of rustls is made, at the start and when the client CAs change.
+struct Recipe {
     certificates: Arc<Certificates>,
+    minimum: Minimum,
+    clients: Option<(Vec<PathBuf>, ClientAuth)>,
+    http2: bool,
 }
 
 /// What a connection turned out to be.
@@ -47,16 +60,11 @@ pub enum Accepted {
 /// A TLS connection.
 pub struct Stream(tokio_rustls::server::TlsStream<TcpStream>);
 
-impl Acceptor {
-    /// Presents what `certificates` holds; `http2` offers HTTP/2 beside HTTP/1.1. Reads the client CAs, so it blocks.
-    pub fn new(
-        certificates: Arc<Certificates>,
-        minimum: Minimum,
-        clients: Option<(&[PathBuf], ClientAuth)>,
-        http2: bool,
-    ) -> Result<Self, Error> {
+impl Recipe {
+    /// Reads the client CAs, so it blocks.
+    fn cook(&self) -> Result<ServerConfig, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let versions: &[_] = match minimum {
+        let versions: &[_] = match self.minimum {
             Minimum::Tls12 => &[&TLS13, &TLS12],
             Minimum::Tls13 => &[&TLS13],
         };
@@ -66,14 +74,14 @@ impl Acceptor {
                 what: "this choice of TLS versions".into(),
                 reason: error.to_string(),
             })?;
-        let builder = match clients {
+        let builder = match &self.clients {
             None => builder.with_no_client_auth(),
             Some((authorities, wanted)) => {
-                builder.with_client_cert_verifier(clients::verifier(&provider, authorities, wanted)?)
+                builder.with_client_cert_verifier(clients::verifier(&provider, authorities, *wanted)?)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as _);
-        let spoken: &[&[u8]] = if http2 {
+        let mut config = builder.with_cert_resolver(Arc::clone(&self.certificates) as _);
+        let spoken: &[&[u8]] = if self.http2 {
             &[b"h2", b"http/1.1"]
         } else {
             &[b"http/1.1"]
@@ -83,16 +91,84 @@ impl Acceptor {
             .chain(&[ACME_ALPN])
             .map(|name| name.to_vec())
             .collect();
-        Ok(Self {
-            inner: Arc::new(config).into(),
+        Ok(config)
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        let authorities = self.clients.iter().flat_map(|(authorities, _)| authorities);
+        authorities.map(|path| stamp(path)).collect()
+    }
+}
+
+impl Acceptor {
+    /// Presents what `certificates` holds; `http2` offers HTTP/2 beside HTTP/1.1. Reads the client CAs, so it blocks.
+    pub fn new(
+        certificates: Arc<Certificates>,
+        minimum: Minimum,
+        clients: Option<(&[PathBuf], ClientAuth)>,
+        http2: bool,
+    ) -> Result<Self, Error> {
+        let recipe = Recipe {
             certificates,
+            minimum,
+            clients: clients.map(|(authorities, wanted)| (authorities.to_vec(), wanted)),
+            http2,
+        };
+        Ok(Self {
+            read_at: recipe.stamps(),
+            config: Arc::new(ArcSwap::from_pointee(recipe.cook()?)),
+            recipe: Arc::new(recipe),
         })
     }
 
     /// What is presented.
     #[must_use]
     pub fn certificates(&self) -> &Arc<Certificates> {
-        &self.certificates
+        &self.recipe.certificates
+    }
+
+    /// Keeps up with the files of the client CAs, until `stop`: new connections are judged by what they hold now. Files that
+    /// cannot be used change nothing. Sessions are not resumed across a change, so whom it shuts out is shut out at once.
+    pub async fn watch_clients(self, stop: CancellationToken) {
+        if self.read_at.is_empty() {
+            return;
+        }
+        let mut known = self.read_at.clone();
+        let mut seen = known.clone();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let recipe = Arc::clone(&self.recipe);
+            let stamps = tokio::task::spawn_blocking(move || recipe.stamps()).await;
+            let stamps = stamps.unwrap_or_default();
+            // Read once they lie still, as certificate files are.
+            if stamps != seen {
+                seen = stamps;
+                continue;
+            }
+            if stamps == known {
+                continue;
+            }
+            known = stamps;
+            let recipe = Arc::clone(&self.recipe);
+            match tokio::task::spawn_blocking(move || recipe.cook()).await {
+                Ok(Ok(config)) => {
+                    self.config.store(Arc::new(config));
+                    tracing::info!("the certificate authorities of clients were read again and are in use");
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(code = error.code(), "{error}");
+                    tracing::error!(
+                        "the new certificate authorities of clients cannot be used; the old ones stay in use"
+                    );
+                }
+                Err(stopped) => {
+                    tracing::error!(%stopped, "the certificate authorities of clients could not be read again")
+                }
+            }
+        }
     }
 
     /// Waits for the first byte, and does the handshake if there is one.
@@ -104,7 +180,11 @@ impl Acceptor {
             _ if first == [HANDSHAKE] => {}
             _ => return Ok(Accepted::Plain(stream)),
         }
-        let stream = match self.inner.accept(stream).into_fallible().await {
+        let stream = match tokio_rustls::TlsAcceptor::from(self.config.load_full())
+            .accept(stream)
+            .into_fallible()
+            .await
+        {
             Ok(stream) => stream,
             Err((error, stream)) => {
                 let _ = let_go(stream).await;

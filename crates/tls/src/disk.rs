@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 
@@ -29,6 +29,24 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     rustix::fs::rename(&draft, path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Where a file that cannot be used is put.
+pub(crate) fn aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".unusable");
+    path.with_file_name(name)
+}
+
+/// Takes a file out of the way and loses nothing of it; none there is fine. Blocks.
+pub(crate) fn set_aside(path: &Path) -> Result<(), Error> {
+    match rustix::fs::rename(path, aside(path)) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(Error::File {
+            path: path.into(),
+            source: error.into(),
+        }),
+    }
 }
 
 /// The bytes of a file that a setting names. Blocks.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Certificates, Error, Pair, disk};
 
-const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// Where certificate and key lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Files {
 }
 
 /// What changes when a file does: modified (with nanoseconds), inode, size.
-type Stamp = Option<(i64, i64, u64, u64)>;
+pub(crate) type Stamp = Option<(i64, i64, u64, u64)>;
 
 impl Files {
     /// Reads both; a certificate whose time is over is refused. Blocks.
@@ -64,14 +64,14 @@ impl Files {
             known = stamps;
             let files = self.clone();
             match tokio::task::spawn_blocking(move || files.load(now())).await {
-                Ok(Ok(pair)) if pair.facts == certificates.facts() => {}
+                Ok(Ok(pair)) if Some(&pair.facts) == certificates.issued_facts().as_ref() => {}
                 Ok(Ok(pair)) => {
                     tracing::info!(
                         certificate = %self.certificate.display(),
                         until = pair.facts.not_after,
                         "the certificate was read again and is in use"
                     );
-                    certificates.replace(pair);
+                    certificates.set_issued(pair);
                 }
                 Ok(Err(error)) => {
                     tracing::error!(code = error.code(), "{error}");
@@ -90,7 +90,7 @@ impl Files {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+pub(crate) fn stamp(path: &Path) -> Stamp {
     let found = std::fs::metadata(path).ok()?;
     Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
 }

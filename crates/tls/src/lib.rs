@@ -21,6 +21,6 @@ pub mod trust;
 pub use acceptor::{Accepted, Acceptor, Minimum, Stream};
 pub use certificates::Certificates;
 pub use clients::ClientAuth;
-pub use error::Error;
+pub use error::{Error, Try};
 pub use names::{Name, is_public};
 pub use pair::{Facts, Pair, fingerprint};

@@ -66,7 +66,8 @@ impl LocalCa {
     pub fn issue(&self, now: i64) -> Result<Issued, Error> {
         let (ca, key, is_new) = self.authority(now)?;
         let ca_der = der(&ca, &self.ca_path())?;
-        let pair = match self.kept_leaf()? {
+        // A leaf that cannot be read costs nothing: nobody trusts it by itself.
+        let pair = match self.kept_leaf().ok().flatten() {
             Some(pair) if !is_new && self.serves(&pair.facts, now) => pair,
             _ => self.make_leaf(&ca, key, now)?,
         };
@@ -132,16 +133,31 @@ impl LocalCa {
     /// The authority that is kept, if it may sign our names and lives long enough; else a new one.
     fn authority(&self, now: i64) -> Result<(String, KeyPair, bool), Error> {
         let (path, key_path) = (self.ca_path(), self.folder.join("ca.key"));
-        if let (Some(ca), Some(key)) = (disk::read_if_there(&path)?, disk::read_if_there(&key_path)?) {
-            let key = KeyPair::from_pem(&key).map_err(|_| Error::NoKey(key_path.clone()))?;
-            let der = der(&ca, &path)?;
-            let lives = Facts::read(&der).is_some_and(|facts| facts.not_after > now);
-            if lives && permits(&der, &self.names) && is_of(&der, &key) {
-                return Ok((ca, key, false));
+        match kept_authority(&path, &key_path) {
+            Ok(None) => {}
+            Ok(Some((ca, der, key))) => {
+                let lives = Facts::read(&der).is_some_and(|facts| facts.not_after > now);
+                if lives && permits(&der, &self.names) && is_of(&der, &key) {
+                    return Ok((ca, key, false));
+                }
+                tracing::warn!(
+                    "the local CA cannot sign for these names any more: a new one is made, and has to be trusted anew"
+                );
             }
-            tracing::warn!(
-                "the local CA cannot sign for these names any more: a new one is made, and has to be trusted anew"
-            );
+            // A server that does not start helps nobody; whoever has the files in order again can put them back.
+            Err(error) => {
+                for file in [&path, &key_path] {
+                    disk::set_aside(file)?;
+                }
+                tracing::error!(
+                    code = error.code(),
+                    "the local CA cannot be used: {error}\n  \
+                     effect  a new one was made, and has to be trusted anew\n  \
+                     fix     the old files were set aside as {0} and {1}; mended and back in their places, they are used again from the next start",
+                    disk::aside(&path).display(),
+                    disk::aside(&key_path).display(),
+                );
+            }
         }
         let key = KeyPair::generate()?;
         let ca = self.params(now, &key)?.self_signed(&key)?.pem();
@@ -178,7 +194,10 @@ impl LocalCa {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            if self.serves(&certificates.facts(), now()) {
+            if certificates
+                .local_facts()
+                .is_some_and(|facts| self.serves(&facts, now()))
+            {
                 continue;
             }
             let ca = self.clone();
@@ -188,14 +207,26 @@ impl LocalCa {
                         until = issued.pair.facts.not_after,
                         "the certificate of the local CA was renewed"
                     );
-                    certificates.set_ca(issued.ca);
-                    certificates.replace(issued.pair);
+                    certificates.set_local(issued.pair, issued.ca);
                 }
                 Ok(Err(error)) => tracing::error!(code = error.code(), "{error}"),
                 Err(stopped) => tracing::error!(%stopped, "the certificate could not be renewed"),
             }
         }
     }
+}
+
+/// Certificate and key of the authority, as they lie there.
+fn kept_authority(
+    path: &Path,
+    key_path: &Path,
+) -> Result<Option<(String, CertificateDer<'static>, KeyPair)>, Error> {
+    let (Some(ca), Some(key)) = (disk::read_if_there(path)?, disk::read_if_there(key_path)?) else {
+        return Ok(None);
+    };
+    let key = KeyPair::from_pem(&key).map_err(|_| Error::NoKey(key_path.into()))?;
+    let der = der(&ca, path)?;
+    Ok(Some((ca, der, key)))
 }
 
 fn moment(seconds: i64) -> OffsetDateTime {

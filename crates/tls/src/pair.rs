@@ -4,11 +4,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::aws_lc_rs;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
@@ -67,6 +72,49 @@ impl Pair {
             key: Arc::new(certified),
             facts,
         })
+    }
+}
+
+impl Pair {
+    /// Whether one of the further certificates signed the first; nothing to say where there is no further one.
+    #[must_use]
+    pub fn is_signed_within(&self) -> Option<bool> {
+        let (first, further) = self.key.cert.split_first()?;
+        if further.is_empty() {
+            return None;
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(further.iter().cloned());
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let Ok(verifier) = verifier else {
+            return Some(false); // none of them is a certificate that could sign
+        };
+        // A time in its life and a name of its own: only the signature is in question.
+        let middle = u64::try_from(self.facts.not_before.midpoint(self.facts.not_after)).unwrap_or_default();
+        let name = self
+            .facts
+            .names
+            .first()
+            .map(|name| name.replace('*', "a"))
+            .unwrap_or_default();
+        let name = ServerName::try_from(name).ok()?;
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(middle));
+        Some(!matches!(
+            verifier.verify_server_cert(first, &[], &name, &[], time),
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature
+            ))
+        ))
+    }
+
+    /// Whether the file holds one certificate that somebody else signed: clients that do not know whoever that is refuse it.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.key.cert.len() == 1
+            && self.key.cert.first().is_some_and(|first| {
+                X509Certificate::from_der(first).is_ok_and(|(_, parsed)| parsed.issuer() != parsed.subject())
+            })
     }
 }
 

@@ -4,6 +4,8 @@
 //! Source: Docker "Verify repository client with certificates", containers-certs.d(5), containerd `hosts.md`, K3s
 //! "Private Registry Configuration", update-ca-certificates(8), update-ca-trust(8).
 
+use std::path::Path;
+
 use crate::Name;
 
 /// Who shall trust.
@@ -43,6 +45,42 @@ pub fn steps(client: Client, names: &[Name], port: u16, ca: &str) -> String {
         }
         Client::K3s => k3s(&addresses, &file, ca),
         Client::System => system(&file, ca),
+    }
+}
+
+/// The same for somebody who has the certificate as a file on that machine, one line for each kind of client.
+#[must_use]
+pub fn brief(names: &[Name], port: u16, ca: &Path) -> Vec<String> {
+    let ca = ca.display();
+    let addresses: Vec<_> = names.iter().map(|name| address(name, port)).collect();
+    let each = |line: &dyn Fn(&String) -> String| addresses.iter().map(line).collect::<Vec<_>>().join(" && ");
+    let install =
+        |folder: &str| each(&|address| format!("sudo install -D -m 644 {ca} '{folder}/{address}/ca.crt'"));
+    vec![
+        format!("docker      {}", install("/etc/docker/certs.d")),
+        format!("podman      {}", install("/etc/containers/certs.d")),
+        format!(
+            "containerd  in {}:  [host.\"https://{}\"]  ca = \"{ca}\"",
+            each(&|address| format!("/etc/containerd/certs.d/{address}/hosts.toml")).replace(" && ", ", "),
+            addresses.first().map_or("", String::as_str)
+        ),
+        format!(
+            "k3s, RKE2   in registries.yaml:  configs: {{\"{}\": {{tls: {{ca_file: {ca}}}}}}}",
+            addresses.first().map_or("", String::as_str)
+        ),
+        "on another machine, to be pasted there:  landfall tls trust --print docker|podman|containerd|k3s|system"
+            .to_owned(),
+    ]
+}
+
+/// Where the certificate can be had by plain HTTP.
+#[must_use]
+pub fn download(name: &Name, plain_port: u16) -> String {
+    let host = address(name, 443);
+    if plain_port == 80 {
+        format!("http://{host}/ca.pem")
+    } else {
+        format!("http://{host}:{plain_port}/ca.pem")
     }
 }
 

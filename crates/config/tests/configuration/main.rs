@@ -1,6 +1,7 @@
 //! What the configuration promises, wish by wish.
 
 mod arbitrary;
+mod certificates;
 mod environment;
 mod explain;
 mod harness;

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     place: Place,
     /// Of the URL, without a slash at its end.
     path: String,
+    /// Whether any certificate is taken: for questions whose answer is not believed.
+    anyone: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ impl Server {
         Self {
             place,
             path: settings.http.prefix.trim_end_matches('/').to_owned(),
+            anyone: false,
         }
     }
 
@@ -88,7 +91,13 @@ impl Server {
                 secure: Some("localhost".to_owned()),
             },
             path: String::new(),
+            anyone: false,
         }
+    }
+
+    /// Whoever answers there.
+    pub(crate) fn of_anyone(self) -> Self {
+        Self { anyone: true, ..self }
     }
 
     /// `/readyz` and the like are served beside the prefix, not under it.
@@ -176,7 +185,7 @@ impl Server {
                         return Ok((Box::new(stream), authority(host, port)));
                     };
                     // What a name leads to may be anywhere; on our own addresses nobody stands between.
-                    let trust = if name != host || address.ip().to_canonical().is_loopback() {
+                    let trust = if self.anyone || name != host || address.ip().to_canonical().is_loopback() {
                         Trust::Anyone
                     } else {
                         Trust::System
@@ -347,6 +356,7 @@ impl FromStr for Server {
             } else {
                 format!("/{path}")
             },
+            anyone: false,
         })
     }
 }

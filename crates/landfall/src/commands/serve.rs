@@ -8,18 +8,17 @@ use std::time::Duration;
 use config::{Auth, Loaded, Medium, Settings};
 use registry::{Registry, SystemClock};
 use server::v2::state::StateKey;
-use server::{Beside, Context, Debug, Health, Lanes, Listener, Live, Metrics, ReadPool, Room};
+use server::{Context, Debug, Health, Lanes, Live, Metrics, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::https::{self, Https, Plan};
-use crate::listening::{bind, listen, taken_over};
+use crate::listening::{bind, listen, taken_over, with_tls};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
-use crate::{first_user, logging, preflight, wiring};
+use crate::{first_user, logging, wiring};
 
 /// Memory for blobs on their way out.
 const READ_BYTES: usize = 16 * 1024 * 1024;
@@ -107,13 +106,13 @@ async fn serve(
     if let Some(path) = first_login {
         tracing::info!(
             user = arguments.bootstrap_user.0,
-            "the first user was made; its password is in {}: log in, then delete that file, or choose another with landfall user passwd",
+            "the first user was made; its password is in {}, which goes when that user has logged in; landfall user passwd chooses another",
             path.display()
         );
     }
     start_checks(&settings, &health, &registry);
     if let Some(address) = &settings.http.debug_addr {
-        let (listener, address) = bind(address).await?;
+        let (listener, address) = bind(address, "http.debug.addr").await?;
         tracing::info!("debug server listening on {address}");
         let metrics = settings.http.metrics_path.clone().zip(metrics);
         let debug = Debug {
@@ -158,49 +157,6 @@ async fn serve(
     registry.close().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// TLS on the listener, the tasks that keep its certificate fresh, and plain HTTP beside it.
-async fn with_tls(
-    settings: &Settings,
-    tls: &config::Tls,
-    data: &Path,
-    listener: Listener,
-    live: &Arc<Live>,
-    stop: &CancellationToken,
-) -> Result<Listener, Failure> {
-    let Listener::Tcp(listener) = listener else {
-        return Err(Failure::usage(
-            "TLS needs a TCP address: with http.net: unix, the proxy in front does TLS\n  fix   --tls off, or http.addr: HOST:PORT",
-        ));
-    };
-    let https = Https::open(settings, tls, data)?;
-    preflight::look(&Plan::of(tls, data)?.names, https::now()).await;
-    let acceptor = https.acceptor.clone();
-    let https_port = listener.local_addr().map_or(443, |address| address.port());
-    if let Some(address) = &tls.plain_addr {
-        match bind(address).await {
-            Ok((plain, address)) => {
-                let beside = Beside {
-                    certificates: Arc::clone(&https.certificates),
-                    https_port,
-                    redirects_programs: true,
-                };
-                tracing::info!("plain HTTP, for certificates and to lead people to HTTPS, on {address}");
-                tokio::spawn(server::serve(
-                    Arc::clone(live),
-                    Listener::Plain(plain, beside),
-                    stop.clone(),
-                ));
-            }
-            // HTTPS works without it, and so does a proof by TLS-ALPN-01 or DNS-01.
-            Err(failure) => tracing::warn!(
-                "{failure}\n  or another one with http.plain_addr; going on without plain HTTP"
-            ),
-        }
-    }
-    https.keep(stop);
-    Ok(Listener::Tls(listener, acceptor))
 }
 
 fn adoption_failed(error: &registry::Error) -> Failure {

@@ -23,7 +23,7 @@ pub(crate) enum TlsCommand {
     /// Show the certificate: names, issuer, until when
     #[command(after_help = "\
 Examples:
-  landfall tls status registry.example.com          of the server with this name
+  landfall tls status --data /var/lib/registry      of the server with this data folder
   landfall tls status --config config.yml --json    of a configuration, for a program")]
     Status(StatusArguments),
     /// Ask the certificate authority for a new certificate now
@@ -35,7 +35,8 @@ Examples:
     /// Print how a client learns to trust the local CA, to be pasted there
     #[command(after_help = "\
 Examples:
-  landfall tls trust nas.lan --print docker         for Docker Engine
+  landfall tls trust --print docker                 for Docker Engine
+  landfall tls trust nas.lan --print podman         of the server with this name
   landfall tls trust nas.lan --print system | sh    for this machine")]
     Trust(TrustArguments),
 }
@@ -43,7 +44,7 @@ Examples:
 /// Which server is meant.
 #[derive(Args, Debug)]
 pub(crate) struct StatusArguments {
-    /// The names that `landfall serve` was given, if no configuration says them
+    /// The names that `landfall serve` was given, if neither a configuration nor the data folder says them
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
@@ -115,11 +116,11 @@ fn server(arguments: &StatusArguments) -> Result<(Settings, Tls, Plan), Failure>
         names: arguments.names.clone(),
         ..arguments.configured.serve()
     };
-    let settings = super::config::settings(&serve)?.settings;
+    let settings = https::with_names_in_use(serve, super::config::settings)?.settings;
     let tls = settings.tls.clone().ok_or_else(|| {
         Failure::missing(
             "LF-TLS-040",
-            "this configuration has no TLS\n  fix   give the name as `landfall serve` gets it, such as: landfall tls status registry.example.com --data FOLDER",
+            "this configuration has no TLS, and no server with a name has run on this data folder\n  fix   name its folder with --data, its configuration with --config, or its name: landfall tls status registry.example.com",
         )
     })?;
     let plan = Plan::of(&tls, &data(&settings)?)?;
@@ -127,10 +128,7 @@ fn server(arguments: &StatusArguments) -> Result<(Settings, Tls, Plan), Failure>
 }
 
 fn data(settings: &Settings) -> Result<PathBuf, Failure> {
-    let file = settings.storage.password_file();
-    let folder = file.as_deref().and_then(|file| file.parent());
-    folder
-        .map(Into::into)
+    https::data_folder(settings)
         .ok_or_else(|| Failure::missing("LF-TLS-040", "a store in memory keeps no certificates"))
 }
 
@@ -214,7 +212,7 @@ fn renew(arguments: &StatusArguments) -> Result<(), Failure> {
 
 fn trust(arguments: &TrustArguments) -> Result<(), Failure> {
     let (settings, _, plan) = server(&arguments.server)?;
-    let local = plan.local.ok_or_else(|| {
+    let local = plan.local.as_ref().ok_or_else(|| {
         Failure::missing(
             "LF-TLS-043",
             "there is no local CA: the certificate comes from files, and clients trust who signed it",
@@ -238,7 +236,13 @@ fn trust(arguments: &TrustArguments) -> Result<(), Failure> {
         For::K3s => Client::K3s,
         For::System => Client::System,
     };
-    let names: &[Name] = &plan.names;
+    // Where an authority signs for the public names, only the others need the local CA; while it signs for none, all do.
+    let local_names = plan.local_names();
+    let names: &[Name] = if local_names.is_empty() {
+        &plan.names
+    } else {
+        &local_names
+    };
     let text = steps(client, names, port, &kept.ca);
     if arguments.server.json {
         output::json(&Trust {

@@ -251,3 +251,26 @@ fn a_script_that_collects_garbage_is_told_that_it_need_not() {
     assert_eq!(json["needed"], false, "{json:#}");
     assert_eq!(builder.run(&["garbage-collect", "gone.yml"]).code, Some(3));
 }
+
+#[test]
+fn the_doctor_looks_at_all_that_a_server_with_a_name_needs_before_its_first_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = taken.local_addr().unwrap().to_string();
+    let builder = Landfall::builder()
+        .env("LANDFALL_HTTP__ADDR", "127.0.0.1:0")
+        .env("LANDFALL_HTTP__PLAIN_ADDR", &plain)
+        .env("LANDFALL_TLS__NAMES", "[nas.invalid]");
+    let data = builder.data_dir().to_str().unwrap().to_owned();
+    let said = builder.run(&["doctor", "--data", &data]);
+    assert_eq!(said.code, Some(7), "{said:?}");
+    for words in [
+        "none yet: serve makes the first user",
+        "none yet: `landfall serve` makes a local CA and a certificate",
+        "✗ plain HTTP",
+        "or choose another address with http.plain_addr",
+        "nas.invalid has no address that this machine can find",
+    ] {
+        assert!(said.stdout.contains(words), "{words}:\n{}", said.stdout);
+    }
+    assert!(said.stderr.contains("1 problem"), "{said:?}");
+}

@@ -1,61 +1,50 @@
-//! DNS-01 through a command of the operator: `COMMAND present|cleanup NAME VALUE`.
+//! DNS-01: who sets the TXT record, and that it goes again.
 //!
-//! NAME is the record's full name (`_acme-challenge.registry.example.com`), VALUE the text that it has to hold. The command
-//! ends once the record can be seen by everybody. Fails: exit code other than 0, or longer than `TIME`.
+//! Shape: a [`Record`] is there from `set` to `remove`. Source: RFC 8555 section 8.4.
 
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use tokio::process::Command;
-
+use super::hook;
+use super::rfc2136::Rfc2136;
 use crate::Error;
 
-const TIME: Duration = Duration::from_mins(10);
+/// Who sets and removes TXT records.
+#[derive(Clone, Debug)]
+pub enum Dns {
+    /// A command of the operator: `COMMAND present|cleanup NAME VALUE`.
+    Hook(PathBuf),
+    /// The zone's own server, by dynamic update.
+    Update(Box<Rfc2136>),
+}
 
 /// A record that is set, and removed by `remove`.
 pub(super) struct Record {
-    command: std::path::PathBuf,
+    dns: Dns,
     name: String,
     value: String,
 }
 
 impl Record {
-    pub(super) async fn set(command: &Path, host: &str, value: String) -> Result<Self, Error> {
+    pub(super) async fn set(dns: &Dns, host: &str, value: String) -> Result<Self, Error> {
         let record = Self {
-            command: command.into(),
+            dns: dns.clone(),
             name: format!("_acme-challenge.{host}"),
             value,
         };
-        record.call("present").await?;
+        match &record.dns {
+            Dns::Hook(command) => hook::call(command, "present", &record.name, &record.value).await?,
+            Dns::Update(server) => server.add(&record.name, &record.value).await?,
+        }
         Ok(record)
     }
 
     pub(super) async fn remove(self) {
-        if let Err(error) = self.call("cleanup").await {
-            tracing::warn!("{error}");
-        }
-    }
-
-    async fn call(&self, what: &str) -> Result<(), Error> {
-        let fail = |reason: String| Error::Hook {
-            command: self.command.display().to_string(),
-            reason,
+        let outcome = match &self.dns {
+            Dns::Hook(command) => hook::call(command, "cleanup", &self.name, &self.value).await,
+            Dns::Update(server) => server.remove(&self.name, &self.value).await.map_err(Into::into),
         };
-        let running = Command::new(&self.command)
-            .args([what, &self.name, &self.value])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(TIME, running)
-            .await
-            .map_err(|_| fail(format!("{what} took longer than {} s", TIME.as_secs())))?
-            .map_err(|error| fail(error.to_string()))?;
-        if output.status.success() {
-            return Ok(());
+        if let Err(error) = outcome {
+            tracing::warn!(code = error.code(), "{} stays behind: {error}", self.name);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said: String = said.trim().chars().take(500).collect();
-        Err(fail(format!("{what} ended with {}: {said}", output.status)))
     }
 }

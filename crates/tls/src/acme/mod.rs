@@ -6,16 +6,20 @@
 //! Source: RFC 8555, RFC 9773 (when to renew).
 
 mod account;
+mod authority;
 mod dns;
+mod hook;
 mod order;
+pub mod rfc2136;
+mod task;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+pub use dns::Dns;
+use instant_acme::ChallengeType;
 
-use crate::{Certificates, Error, Facts, Name, Pair, disk};
+use crate::{Error, Facts, Name, Pair, disk};
 
 /// A way to prove that a name is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +47,45 @@ pub struct Acme {
     pub ca_root: Option<PathBuf>,
     /// In this order of preference; never empty.
     pub challenges: Vec<Challenge>,
-    /// The command that sets and removes a TXT record: `present|cleanup NAME VALUE`.
-    pub dns_exec: Option<PathBuf>,
+    /// Who sets TXT records; DNS-01 needs it.
+    pub dns: Option<Dns>,
+    /// The directory URL of a twin of the authority, where a first order costs nothing if it fails.
+    pub rehearsal: Option<String>,
 }
 
-/// The first pause after a failure; each further one is twice as long.
-const RETRY_FIRST: Duration = Duration::from_secs(30);
-const RETRY_MAX: Duration = Duration::from_hours(6);
-const LOOK: Duration = Duration::from_secs(1);
-/// Between two looks at what the authority says about renewal.
-const ASK_AGAIN: Duration = Duration::from_hours(6);
+impl Challenge {
+    /// What has to be so for a proof by this way.
+    #[must_use]
+    pub fn needs(self) -> &'static str {
+        match self {
+            Self::Http01 => "the DNS of the name has to lead here, and port 80 has to be open from outside",
+            Self::TlsAlpn01 => {
+                "the DNS of the name has to lead here, and port 443 has to be open from outside, with no proxy that ends TLS"
+            }
+            Self::Dns01 => {
+                "the TXT record of _acme-challenge.NAME has to be seen on all name servers of the zone"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http01 => "http-01",
+            Self::Dns01 => "dns-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
+        })
+    }
+}
+
+fn kind(challenge: Challenge) -> ChallengeType {
+    match challenge {
+        Challenge::Http01 => ChallengeType::Http01,
+        Challenge::Dns01 => ChallengeType::Dns01,
+        Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
+    }
+}
 
 impl Acme {
     /// The certificate that is kept, if it is for our names and not over. Blocks.
@@ -91,86 +124,5 @@ impl Acme {
         self.folder
             .join(authority.chars().map(plain).collect::<String>())
             .join(file)
-    }
-
-    /// Gets and renews, until `stop`.
-    pub async fn run(self, certificates: Arc<Certificates>, now: fn() -> i64, stop: CancellationToken) {
-        let mut pause = RETRY_FIRST;
-        let mut due = match self.kept_soon(now()).await {
-            Some(pair) => self.due(&pair).await,
-            None => now(),
-        };
-        let mut asked = now();
-        loop {
-            let wanted = self.take_marker();
-            if wanted || now() >= due {
-                match self.obtain(&certificates).await {
-                    Ok(pair) => {
-                        certificates.replace(pair.clone());
-                        tracing::info!(
-                            names = pair.facts.names.join(" "),
-                            issuer = pair.facts.issuer,
-                            until = pair.facts.not_after,
-                            "a certificate was issued and is in use"
-                        );
-                        due = self.due(&pair).await;
-                        pause = RETRY_FIRST;
-                    }
-                    Err(error) => {
-                        due = now() + i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
-                        tracing::error!(code = error.code(), "{error}");
-                        tracing::warn!(
-                            retry_seconds = pause.as_secs(),
-                            issuer = certificates.facts().issuer,
-                            "no certificate from {}; serving with the one at hand meanwhile, and trying again",
-                            self.directory
-                        );
-                        pause = (pause * 2).min(RETRY_MAX);
-                    }
-                }
-                certificates.withdraw();
-                asked = now();
-            } else if now() - asked > i64::try_from(ASK_AGAIN.as_secs()).unwrap_or(i64::MAX) {
-                asked = now();
-                if let Some(pair) = self.kept_soon(now()).await {
-                    due = due.min(self.due(&pair).await);
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
-    fn take_marker(&self) -> bool {
-        std::fs::remove_file(Self::renew_marker(&self.folder)).is_ok()
-    }
-
-    async fn kept_soon(&self, now: i64) -> Option<Pair> {
-        let this = self.clone();
-        let kept = tokio::task::spawn_blocking(move || this.kept(now)).await;
-        kept.ok().and_then(Result::ok).flatten()
-    }
-
-    /// When to renew: in the authority's window where it names one, else after two thirds of the life.
-    async fn due(&self, pair: &Pair) -> i64 {
-        let facts = &pair.facts;
-        let usual = facts.not_after - (facts.not_after - facts.not_before) / 3;
-        match self.window(pair).await {
-            Some((start, end)) if end > start => start.midpoint(end).min(facts.not_after),
-            _ => usual,
-        }
-    }
-
-    async fn window(&self, pair: &Pair) -> Option<(i64, i64)> {
-        let first = pair.key.cert.first()?;
-        let id = instant_acme::CertificateIdentifier::try_from(first).ok()?;
-        let account = self.account().await.ok()?;
-        let (info, _) = account.renewal_info(&id).await.ok()?;
-        Some((
-            info.suggested_window.start.unix_timestamp(),
-            info.suggested_window.end.unix_timestamp(),
-        ))
     }
 }

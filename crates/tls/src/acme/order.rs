@@ -1,80 +1,198 @@
 //! One order: names are proven, a certificate comes back, and both lie on disk before anybody sees it.
 //!
-//! Source: RFC 8555 section 7.4; the certificate of TLS-ALPN-01 is RFC 8737 section 3.
+//! Each way to prove a name is tried in turn: what is wrong with port 80 may be right with port 443. An authority that
+//! counts failures and has a twin for trying is first asked there, so that a mistake costs nothing.
+//! Source: RFC 8555 section 7.4; RFC 9773 section 5 (`replaces`); the certificate of TLS-ALPN-01 is RFC 8737 section 3.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use instant_acme::{
-    AuthorizationHandle, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewOrder,
+    Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::sign::CertifiedKey;
 
+use super::account::blocking;
+use super::authority::{ANSWER, is_about_the_proof, said};
 use super::dns::Record;
-use super::{Acme, Challenge};
+use super::{Acme, Challenge, kind};
 use crate::{Certificates, Error, Name, Pair, disk};
 
+/// Until the authority has looked at a proof, or made the certificate.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// What one order leaves behind while it runs.
+#[derive(Default)]
+struct Traces {
+    /// The ways that were used, of one authorization after the other.
+    used: Vec<Challenge>,
+    records: Vec<Record>,
+}
+
 impl Acme {
-    /// A new certificate, kept on disk.
-    pub(super) async fn obtain(&self, certificates: &Certificates) -> Result<Pair, Error> {
-        let account = self.account().await?;
-        let identifiers: Vec<_> = self.names.iter().map(identifier).collect();
-        let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
-        let mut records = Vec::new();
-        let outcome = self.prove(&mut order, certificates, &mut records).await;
-        for record in records {
-            record.remove().await;
+    /// A new certificate, kept on disk. `old` is the one that it takes the place of.
+    pub(super) async fn obtain(
+        &self,
+        certificates: &Certificates,
+        old: Option<&Pair>,
+    ) -> Result<Pair, Error> {
+        if let (Some(directory), None) = (&self.rehearsal, old) {
+            let twin = Self {
+                directory: directory.clone(),
+                rehearsal: None,
+                ..self.clone()
+            };
+            twin.by_any_way(certificates, None).await?;
+            tracing::info!("a rehearsal at {directory} went well; the real order follows");
         }
-        outcome?;
-        let key = order.finalize().await?;
-        let chain = order
-            .poll_certificate(&RetryPolicy::new().timeout(PATIENCE))
-            .await?;
+        let (chain, key) = self.by_any_way(certificates, old).await?;
         let (chain_path, key_path) = (self.place("chain.pem"), self.place("chain.key"));
-        let keeping = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let pair = Pair::parse(chain.as_bytes(), key.as_bytes(), &chain_path, &key_path)?;
             disk::keep(&key_path, key.as_bytes())?;
             disk::keep(&chain_path, chain.as_bytes())?;
             Ok(pair)
-        });
-        keeping.await.unwrap_or_else(|stopped| {
-            Err(Error::Unusable {
-                what: "the new certificate".into(),
-                reason: stopped.to_string(),
-            })
         })
+        .await
+    }
+
+    /// Chain and key, PEM, by the first of the ways that leads there.
+    async fn by_any_way(
+        &self,
+        certificates: &Certificates,
+        old: Option<&Pair>,
+    ) -> Result<(String, String), Error> {
+        let usable = |way: &Challenge| *way != Challenge::Dns01 || self.dns.is_some();
+        let ways: Vec<_> = self.challenges.iter().copied().filter(usable).collect();
+        let mut left = ways.as_slice();
+        let mut failed = Vec::new();
+        loop {
+            let mut traces = Traces::default();
+            let outcome = self.one_order(certificates, old, left, &mut traces).await;
+            for record in traces.records {
+                record.remove().await;
+            }
+            certificates.withdraw();
+            let Err(Error::Unproven {
+                authority,
+                name,
+                tries,
+            }) = outcome
+            else {
+                return outcome;
+            };
+            failed.extend(tries);
+            // The last one used: those before it in the list are not offered, or failed.
+            let used = traces
+                .used
+                .iter()
+                .filter_map(|way| left.iter().position(|one| one == way));
+            let next = used.max().map_or(left.len(), |at| at + 1);
+            left = left.get(next..).unwrap_or_default();
+            let Some(next) = left.first() else {
+                return Err(Error::Unproven {
+                    authority,
+                    name,
+                    tries: failed,
+                });
+            };
+            tracing::warn!("{name} could not be proven so; {next} is tried next");
+        }
+    }
+
+    async fn one_order(
+        &self,
+        certificates: &Certificates,
+        old: Option<&Pair>,
+        ways: &[Challenge],
+        traces: &mut Traces,
+    ) -> Result<(String, String), Error> {
+        let mut order = match self.open_order(old).await {
+            Err(Error::Authority { cause, .. })
+                if is_without_account(&cause) && self.forget_account().await =>
+            {
+                tracing::warn!(
+                    "{} does not know our account any more; a new one is made",
+                    self.directory
+                );
+                self.open_order(old).await?
+            }
+            opened => opened?,
+        };
+        self.prove(&mut order, certificates, ways, traces).await?;
+        let key = self.ask("sending the key", ANSWER, order.finalize()).await?;
+        let patience = RetryPolicy::new().timeout(PATIENCE);
+        let fetching = order.poll_certificate(&patience);
+        let chain = self
+            .ask("fetching the certificate", PATIENCE + ANSWER, fetching)
+            .await?;
+        Ok((chain, key))
+    }
+
+    /// Says which certificate this one replaces, where the authority wants to know: such orders are not counted.
+    async fn open_order(&self, old: Option<&Pair>) -> Result<Order, Error> {
+        const DOING: &str = "ordering a certificate";
+        let account = self.account().await?;
+        let identifiers: Vec<_> = self.names.iter().map(identifier).collect();
+        let old = old.and_then(|pair| CertificateIdentifier::try_from(pair.key.cert.first()?).ok());
+        if let Some(old) = old {
+            let replacing = NewOrder::new(&identifiers).replaces(old);
+            match self.ask(DOING, ANSWER, account.new_order(&replacing)).await {
+                // An authority without renewal information, or one that holds it to be replaced already.
+                Err(Error::Authority { cause, .. }) => tracing::debug!("ordered without `replaces`: {cause}"),
+                other => return other,
+            }
+        }
+        let plain = NewOrder::new(&identifiers);
+        self.ask(DOING, ANSWER, account.new_order(&plain)).await
     }
 
     async fn prove(
         &self,
         order: &mut Order,
         certificates: &Certificates,
-        records: &mut Vec<Record>,
+        ways: &[Challenge],
+        traces: &mut Traces,
     ) -> Result<(), Error> {
         let mut authorizations = order.authorizations();
-        while let Some(authorization) = authorizations.next().await {
-            let authorization = authorization?;
+        loop {
+            let next = async { authorizations.next().await.transpose() };
+            let Some(authorization) = self.ask("asking what to prove", ANSWER, next).await? else {
+                break;
+            };
             match authorization.status {
                 AuthorizationStatus::Valid => {}
-                AuthorizationStatus::Pending => self.offer(authorization, certificates, records).await?,
+                AuthorizationStatus::Pending => {
+                    self.offer(authorization, certificates, ways, traces).await?;
+                }
                 status => {
-                    return Err(Error::Unproven {
-                        name: authorization.identifier().to_string(),
-                        reason: format!("the authority holds its proof to be {status:?}"),
-                    });
+                    let name = authorization.identifier().to_string();
+                    let said = format!("the authority holds its proof to be {status:?}");
+                    return Err(self.unproven(name, None, said));
                 }
             }
         }
-        match order.poll_ready(&RetryPolicy::new().timeout(PATIENCE)).await? {
-            OrderStatus::Ready | OrderStatus::Valid => Ok(()),
-            status => Err(why(order, status).await),
-        }
+        let patience = RetryPolicy::new().timeout(PATIENCE);
+        let looked = self
+            .ask(
+                "waiting for the proof",
+                PATIENCE + ANSWER,
+                order.poll_ready(&patience),
+            )
+            .await;
+        let told = match looked {
+            Ok(OrderStatus::Ready | OrderStatus::Valid) => return Ok(()),
+            Ok(status) => format!("the authority holds the order to be {status:?}"),
+            Err(Error::Authority { cause, .. }) if matches!(*cause, instant_acme::Error::Api(_)) => {
+                cause.to_string()
+            }
+            Err(other) => return Err(other),
+        };
+        Err(self.why(order, &traces.used, told).await)
     }
 
     /// Shows the proof that the authority will look for, by the first way that both sides know.
@@ -82,56 +200,69 @@ impl Acme {
         &self,
         mut authorization: AuthorizationHandle<'_>,
         certificates: &Certificates,
-        records: &mut Vec<Record>,
+        ways: &[Challenge],
+        traces: &mut Traces,
     ) -> Result<(), Error> {
         let name = authorization.identifier().to_string();
-        let offered = |wanted: &&Challenge| {
-            let usable = **wanted != Challenge::Dns01 || self.dns_exec.is_some();
-            usable
-                && authorization
-                    .challenges
-                    .iter()
-                    .any(|one| one.r#type == kind(**wanted))
-        };
-        let wanted = self.challenges.iter().find(offered).copied();
+        let offered: Vec<ChallengeType> = authorization
+            .challenges
+            .iter()
+            .map(|one| one.r#type.clone())
+            .collect();
+        let wanted = ways.iter().copied().find(|way| offered.contains(&kind(*way)));
         let chosen = wanted.and_then(|wanted| Some((wanted, authorization.challenge(kind(wanted))?)));
         let Some((wanted, mut challenge)) = chosen else {
-            return Err(Error::Unproven {
+            return Err(self.unproven(
                 name,
-                reason: "the authority offers none of the ways in tls.acme.challenges".into(),
-            });
+                None,
+                "none of the ways in tls.acme.challenges can be used for it",
+            ));
         };
+        traces.used.push(wanted);
         let proof = challenge.key_authorization();
-        match (wanted, &self.dns_exec) {
+        match (wanted, &self.dns) {
             (Challenge::Http01, _) => {
                 certificates.offer_answer(challenge.token.clone(), proof.as_str().to_owned());
             }
             (Challenge::TlsAlpn01, _) => {
                 certificates.offer_proof(name.clone(), proof_certificate(&name, proof.digest().as_ref())?);
             }
-            (Challenge::Dns01, Some(command)) => {
+            (Challenge::Dns01, Some(dns)) => {
                 let host = name.trim_start_matches("*.");
-                records.push(Record::set(command, host, proof.dns_value()).await?);
+                traces
+                    .records
+                    .push(Record::set(dns, host, proof.dns_value()).await?);
             }
-            (Challenge::Dns01, None) => unreachable!("only what can be used is chosen"),
+            (Challenge::Dns01, None) => unreachable!("only ways that can be used are in the list"),
         }
-        challenge.set_ready().await?;
-        Ok(())
+        match self
+            .ask("asking for a look at the proof", ANSWER, challenge.set_ready())
+            .await
+        {
+            Err(Error::Authority { cause, .. }) => match *cause {
+                instant_acme::Error::Api(problem) if is_about_the_proof(&problem) => {
+                    Err(self.unproven(name, Some(wanted), said(&problem)))
+                }
+                cause => Err(Error::Authority {
+                    authority: self.directory.clone(),
+                    doing: "asking for a look at the proof",
+                    cause: Box::new(cause),
+                }),
+            },
+            other => other,
+        }
     }
+}
+
+fn is_without_account(error: &instant_acme::Error) -> bool {
+    matches!(error, instant_acme::Error::Api(problem)
+        if problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":accountDoesNotExist")))
 }
 
 fn identifier(name: &Name) -> Identifier {
     match name {
         Name::Host(host) => Identifier::Dns(host.clone()),
         Name::Ip(ip) => Identifier::Ip(*ip),
-    }
-}
-
-fn kind(challenge: Challenge) -> ChallengeType {
-    match challenge {
-        Challenge::Http01 => ChallengeType::Http01,
-        Challenge::Dns01 => ChallengeType::Dns01,
-        Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
     }
 }
 
@@ -147,30 +278,4 @@ fn proof_certificate(name: &str, digest: &[u8]) -> Result<Arc<CertifiedKey>, Err
     })?;
     // Not compared with the key: its critical extension is one that ordinary readers of certificates refuse.
     Ok(Arc::new(CertifiedKey::new(chain, signer)))
-}
-
-/// What the authority says about the name that it could not prove.
-async fn why(order: &mut Order, status: OrderStatus) -> Error {
-    let mut authorizations = order.authorizations();
-    while let Some(Ok(authorization)) = authorizations.next().await {
-        let failed = authorization
-            .challenges
-            .iter()
-            .find_map(|challenge| challenge.error.as_ref());
-        if let Some(problem) = failed {
-            return Error::Unproven {
-                name: authorization.identifier().to_string(),
-                reason: format!(
-                    "the authority could not reach this server or its record: {}\n  \
-                     why   its DNS has to lead here, and port 80 (http-01) or 443 (tls-alpn-01) has to be open from outside\n  \
-                     fix   mend that, then: landfall tls renew; or prove it by DNS: landfall config explain tls.acme.challenges",
-                    problem.detail.as_deref().unwrap_or("no reason was given")
-                ),
-            };
-        }
-    }
-    Error::Unproven {
-        name: "the order".into(),
-        reason: format!("the authority holds it to be {status:?}"),
-    }
 }

@@ -3,18 +3,18 @@
 //! Shape: checks, each `✓`, `–` (nothing to say against it) or `✗` with its fix. Nothing is changed, but for the push
 //! test, which is asked for. Exit code 7 where something is wrong.
 
-mod certificate;
-mod local;
 mod outside;
 mod push_test;
 
 use clap::Args;
+use config::{Loaded, Settings};
 use serde::Serialize;
 
+use crate::checks::{Check, State, certificate, clock, local, names};
 use crate::cli::Configured;
 use crate::client::Server;
 use crate::failure::Failure;
-use crate::{output, wiring};
+use crate::{https, output, wiring};
 
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
@@ -50,71 +50,6 @@ pub(crate) struct DoctorArguments {
     json: bool,
 }
 
-/// How something stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Good,
-    /// Neither good nor bad: nothing to look at, or not to be told from here.
-    Note,
-    Problem,
-}
-
-/// What one look found.
-#[derive(Debug, Serialize)]
-pub(super) struct Check {
-    #[serde(rename = "check")]
-    name: &'static str,
-    state: State,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
-}
-
-impl Check {
-    fn good(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: State::Good,
-            found: found.into(),
-            fix: None,
-        }
-    }
-
-    fn note(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            state: State::Note,
-            ..Self::good(name, found)
-        }
-    }
-
-    fn problem(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            state: State::Problem,
-            fix: Some(fix.into()),
-            ..Self::good(name, found)
-        }
-    }
-
-    /// A text in our error style, whose `fix` stands on a line of its own.
-    fn refused(name: &'static str, text: &str) -> Self {
-        let mut lines = text.lines();
-        let found = lines.next().unwrap_or_default().to_owned();
-        let rest: Vec<&str> = lines.map(str::trim).collect();
-        let fix = rest.iter().position(|line| line.starts_with("fix ")).map(|at| {
-            let lines = rest[at..]
-                .iter()
-                .map(|line| line.strip_prefix("fix ").unwrap_or(line).trim());
-            lines.collect::<Vec<_>>().join(" ")
-        });
-        Self {
-            state: State::Problem,
-            fix,
-            ..Self::good(name, found)
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Report<'a> {
     schema: &'static str,
@@ -130,9 +65,10 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
         None
     };
     let login = arguments.username.as_deref().zip(password.as_deref());
-    let mut checks = vec![local::clock()];
+    let mut checks = Vec::new();
     match wiring::load(&arguments.configured.serve()) {
         Err(problems) => {
+            checks.push(clock::clock(https::now(), None));
             checks.extend(problems.errors.iter().map(|error| {
                 Check::problem(
                     "configuration",
@@ -144,53 +80,11 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
                 checks.extend(outside::view(url));
             }
         }
-        Ok(loaded) => {
-            let file = loaded.values.file.as_ref();
-            let file = file.map_or_else(
-                || "defaults and environment".to_owned(),
-                |file| file.display().to_string(),
-            );
-            checks.push(Check::good("configuration", file));
-            checks.extend(
-                loaded
-                    .warnings
-                    .iter()
-                    .map(|warning| Check::note("configuration", warning.one_line())),
-            );
-            let held = local::data(&loaded.settings.storage, &mut checks);
-            checks.extend(local::logins(&loaded.settings));
-            checks.extend(certificate::look(&loaded.settings));
-            let mut server = arguments
-                .url
-                .clone()
-                .unwrap_or_else(|| Server::of(&loaded.settings));
-            let mut seen = outside::view(&server);
-            if let (Err(_), None, Ok(named)) = (&seen, &arguments.url, outside::view(&Server::with_a_name()))
-            {
-                server = Server::with_a_name();
-                seen = Ok(named);
-            }
-            checks.push(outside::address(&loaded.settings.http.listen, held, seen.is_ok()));
-            match seen {
-                Ok(seen) => {
-                    checks.push(seen);
-                    if arguments.push_test {
-                        checks.push(push_test::run(&server, login));
-                    }
-                }
-                Err(unseen) => {
-                    let asked = held || arguments.push_test || arguments.url.is_some();
-                    checks.push(if asked {
-                        unseen
-                    } else {
-                        Check::note("client's view", "no server runs here")
-                    });
-                }
-            }
-        }
+        Ok(loaded) => server(arguments, loaded, login, &mut checks),
     }
     if let Some(domain) = &arguments.domain {
-        checks.push(outside::name(domain));
+        let asked = domain.parse().map_err(|error| https::refuse(&error))?;
+        checks.push(names::name(&asked));
     }
     let problems = checks
         .iter()
@@ -212,14 +106,95 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     }
 }
 
+/// All that a configuration that can be read leads to.
+fn server(
+    arguments: &DoctorArguments,
+    mut loaded: Loaded,
+    login: Option<(&str, &str)>,
+    checks: &mut Vec<Check>,
+) {
+    let mut server = arguments
+        .url
+        .clone()
+        .unwrap_or_else(|| Server::of(&loaded.settings));
+    let mut seen = outside::view(&server);
+    if seen.is_err() && arguments.url.is_none() && loaded.settings.tls.is_none() {
+        // The names of `serve NAME…` stand on its command line, and in what it left in the data folder.
+        if let Ok(named) = https::with_names_in_use(arguments.configured.serve(), wiring::load) {
+            loaded = named;
+        }
+        if let Ok(named) = outside::view(&Server::with_a_name()) {
+            server = Server::with_a_name();
+            seen = Ok(named);
+        }
+    }
+    let settings = &loaded.settings;
+    checks.push(clock_of(settings));
+    let file = loaded.values.file.as_ref();
+    let file = file.map_or_else(
+        || "defaults and environment".to_owned(),
+        |file| file.display().to_string(),
+    );
+    checks.push(Check::good("configuration", file));
+    let warnings = loaded.warnings.iter();
+    checks.extend(warnings.map(|warning| Check::note("configuration", warning.one_line())));
+    let held = local::data(&settings.storage, checks);
+    checks.extend(local::logins(settings));
+    if let Some(data) = https::data_folder(settings) {
+        checks.extend(certificate::look(settings, &data));
+    }
+    let is_ours = held || seen.is_ok();
+    checks.push(outside::address(&settings.http.listen, is_ours));
+    if let Some(tls) = &settings.tls {
+        if let Some(plain) = &tls.plain_addr {
+            checks.push(outside::port("plain HTTP", plain, is_ours, "http.plain_addr"));
+        }
+        let own = tls
+            .names
+            .iter()
+            .filter(|name| arguments.domain.as_ref() != Some(name));
+        checks.extend(
+            own.filter_map(|name| name.parse().ok())
+                .map(|name| names::name(&name)),
+        );
+    }
+    match seen {
+        Ok(seen) => {
+            checks.push(seen);
+            if arguments.push_test {
+                checks.push(push_test::run(&server, login));
+            }
+        }
+        Err(unseen) => {
+            let asked = held || arguments.push_test || arguments.url.is_some();
+            checks.push(if asked {
+                unseen
+            } else {
+                Check::note("client's view", "no server runs here")
+            });
+        }
+    }
+}
+
+/// Beside the clock of the authority, where one is asked for certificates.
+fn clock_of(settings: &Settings) -> Check {
+    let authority = https::authority_of(settings);
+    let theirs = authority.as_deref().and_then(|url| {
+        let time = clock::of_server(url, outside::LIMIT)?;
+        Some((time, clock::host_of(url)))
+    });
+    clock::clock(https::now(), theirs)
+}
+
 fn show(checks: &[Check]) {
     let colour = output::is_coloured();
     for check in checks {
-        let (mark, code) = match check.state {
-            State::Good => ("✓", 32),
-            State::Note => ("–", 90),
-            State::Problem => ("✗", 31),
+        let code = match check.state {
+            State::Good => 32,
+            State::Note => 90,
+            State::Problem => 31,
         };
+        let mark = check.state.mark();
         let mark = if colour {
             format!("\x1b[{code}m{mark}\x1b[0m")
         } else {

@@ -1,15 +1,14 @@
-//! What clients see: the address, the answer of `/v2/`, the addresses of a name.
+//! What clients see: the addresses that are listened on, and the answer of `/v2/`.
 //!
-//! Source: distribution-spec "Determining Support" (end-1); proc(5) for the addresses of this host.
+//! Source: distribution-spec "Determining Support" (end-1).
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv6Addr, TcpListener};
 use std::time::Duration;
 
-use config::{Host, Listen};
+use config::{Host, Listen, ListenAddr};
 
-use super::Check;
+use crate::checks::Check;
 use crate::client::Server;
 
 /// Longest wait for one answer.
@@ -62,109 +61,43 @@ pub(super) fn view(server: &Server) -> Result<Check, Check> {
     }
 }
 
-/// The port: free, ours, or somebody else's.
-pub(super) fn address(listen: &Listen, held: bool, answers: bool) -> Check {
-    const NAME: &str = "address";
-    let address = match listen {
-        Listen::Unix(path) => return Check::note(NAME, format!("the socket {}", path.display())),
-        Listen::Tcp(address) => address,
-    };
+/// Where requests come in: free, ours, or somebody else's.
+pub(super) fn address(listen: &Listen, is_ours: bool) -> Check {
+    match listen {
+        Listen::Unix(path) => Check::note("address", format!("the socket {}", path.display())),
+        Listen::Tcp(address) => port("address", address, is_ours, "--listen"),
+    }
+}
+
+/// One address; `setting` is where another one is chosen.
+pub(super) fn port(name: &'static str, address: &ListenAddr, is_ours: bool, setting: &str) -> Check {
     let host = match &address.host {
         Host::AllInterfaces => IpAddr::V6(Ipv6Addr::UNSPECIFIED).to_string(),
         Host::Ip(ip) => ip.to_string(),
         Host::Name(name) => name.clone(),
     };
     match TcpListener::bind((host.as_str(), address.port)) {
-        Ok(_) => Check::good(NAME, format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse && (held || answers) => {
-            Check::good(NAME, format!("{address} is in use, by a registry"))
+        Ok(_) => Check::good(name, format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours => {
+            Check::good(name, format!("{address} is in use, by a registry"))
         }
         Err(error) if error.kind() == ErrorKind::AddrInUse => Check::problem(
-            NAME,
+            name,
             format!("{address} is in use by another program"),
             format!(
-                "ss -ltnp 'sport = :{}' names it; stop it, or choose another address with --listen",
+                "ss -ltnp 'sport = :{}' names it; stop it, or choose another address with {setting}",
                 address.port
             ),
         ),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Check::problem(
-            NAME,
+            name,
             format!("{address} needs more rights than this user has"),
             "setcap cap_net_bind_service=+ep on the program, a service manager, or a port over 1023",
         ),
         Err(error) => Check::problem(
-            NAME,
+            name,
             format!("{address} cannot be used: {error}"),
-            "choose another address with --listen",
+            format!("choose another address with {setting}"),
         ),
-    }
-}
-
-/// Whether a name leads here.
-pub(super) fn name(domain: &str) -> Check {
-    const NAME: &str = "name";
-    let found: BTreeSet<IpAddr> = match (domain, 0).to_socket_addrs() {
-        Ok(addresses) => addresses.map(|address| address.ip().to_canonical()).collect(),
-        Err(_) => BTreeSet::new(),
-    };
-    if found.is_empty() {
-        return Check::problem(
-            NAME,
-            format!("{domain} has no address"),
-            format!("add an A record for {domain} that leads to this host, and wait until it is known"),
-        );
-    }
-    let here = own_addresses();
-    let list = |addresses: &mut dyn Iterator<Item = &IpAddr>| {
-        addresses.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    let elsewhere: Vec<_> = found.difference(&here).collect();
-    if elsewhere.is_empty() {
-        Check::good(
-            NAME,
-            format!("{domain} leads to this host ({})", list(&mut found.iter())),
-        )
-    } else {
-        let outward = list(&mut here.iter().filter(|ip| !ip.is_loopback()));
-        Check::note(
-            NAME,
-            format!(
-                "{domain} leads to {}, which is no address of this host ({outward}): right only if a router or a proxy there passes on to it",
-                list(&mut elsewhere.into_iter())
-            ),
-        )
-    }
-}
-
-/// The addresses of this host's interfaces, as the kernel lists them.
-fn own_addresses() -> BTreeSet<IpAddr> {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let (four, six) = (read("/proc/net/fib_trie"), read("/proc/net/if_inet6"));
-    let mut last: Option<IpAddr> = None;
-    let mut found = BTreeSet::new();
-    for line in four.lines().map(str::trim) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            last = address.parse().ok();
-        } else if line == "/32 host LOCAL" {
-            found.extend(last);
-        }
-    }
-    let six = six
-        .lines()
-        .filter_map(|line| u128::from_str_radix(line.split(' ').next()?, 16).ok());
-    found.extend(six.map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))));
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_host_knows_its_own_address() {
-        let here = own_addresses();
-        assert!(here.contains(&"127.0.0.1".parse().unwrap()), "{here:?}");
-        let check = name("localhost");
-        assert_eq!(check.state, super::super::State::Good, "{check:?}");
     }
 }

@@ -6,8 +6,8 @@
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::Check;
 use super::outside::LIMIT;
+use crate::checks::Check;
 use crate::client::{Answer, Server};
 
 const NAME: &str = "push test";

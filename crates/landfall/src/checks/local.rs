@@ -1,11 +1,11 @@
-//! What can be seen on this machine: clock, data folder, disk, lock, password file.
+//! What can be seen on this machine: data folder, disk, lock, password file.
 //!
 //! Units: bytes. Nothing is written but an empty file that goes at once, to see whether the folder takes files.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,36 +16,19 @@ use store::{Files as _, HostFiles};
 
 use super::Check;
 
-/// When this program was written; an earlier clock is wrong.
-const WRITTEN: u64 = 1_767_225_600; // 2026-01-01, in seconds
-/// A clock so far ahead is wrong too.
-const FAR: u64 = 4_102_444_800; // 2100-01-01
 /// Inodes under which a disk counts as full.
 const INODES_MIN: u64 = 10_000;
 
-/// Certificates, lock files and logs need a clock that is about right.
-pub(super) fn clock() -> Check {
-    const NAME: &str = "clock";
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let shown = jiff::Timestamp::try_from(SystemTime::UNIX_EPOCH + now).map_or_else(
-        |_| "far from now".to_owned(),
-        |now| now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-    );
-    if (WRITTEN..FAR).contains(&now.as_secs()) {
-        Check::good(NAME, shown)
-    } else {
-        Check::problem(
-            NAME,
-            format!("it says {shown}, which cannot be: certificates would seem expired or not yet valid"),
-            "timedatectl set-ntp true, or the time of the machine below, where this is a virtual one",
-        )
+/// Data folder, disk and lock. Answers whether a server runs on it.
+pub(crate) fn data(storage: &Storage, checks: &mut Vec<Check>) -> bool {
+    match room_for(storage, checks) {
+        Some(folder) if folder.exists() => lock(&folder, checks),
+        _ => false,
     }
 }
 
-/// Data folder, disk and lock. Answers whether a server runs on it.
-pub(super) fn data(storage: &Storage, checks: &mut Vec<Check>) -> bool {
+/// Data folder and disk. Answers where the data lie or will lie.
+pub(crate) fn room_for(storage: &Storage, checks: &mut Vec<Check>) -> Option<PathBuf> {
     const NAME: &str = "data folder";
     let (root, allow_network) = match &storage.medium {
         Medium::Filesystem { root, allow_network } => (root, *allow_network),
@@ -54,14 +37,12 @@ pub(super) fn data(storage: &Storage, checks: &mut Vec<Check>) -> bool {
                 NAME,
                 "none: storage.inmemory forgets everything at the end",
             ));
-            return false;
+            return None;
         }
     };
     let root = std::path::absolute(root).unwrap_or_else(|_| root.clone());
     let folder = root.join("landfall");
-    let Some(there) = root.ancestors().find(|path| path.exists()) else {
-        return false;
-    };
+    let there = root.ancestors().find(|path| path.exists())?;
     let is_new = !folder.exists();
     checks.push(match takes_files(if is_new { there } else { &folder }) {
         Ok(()) if is_new => Check::note(NAME, format!("{} is new: serve makes it", folder.display())),
@@ -88,7 +69,7 @@ pub(super) fn data(storage: &Storage, checks: &mut Vec<Check>) -> bool {
             "look at the disk (dmesg)",
         )),
     }
-    if is_new { false } else { lock(&folder, checks) }
+    Some(folder)
 }
 
 fn takes_files(folder: &Path) -> std::io::Result<()> {
@@ -191,7 +172,7 @@ fn lock(folder: &Path, checks: &mut Vec<Check>) -> bool {
 }
 
 /// The password file, line by line.
-pub(super) fn logins(settings: &Settings) -> Vec<Check> {
+pub(crate) fn logins(settings: &Settings) -> Vec<Check> {
     const NAME: &str = "logins";
     let path = match &settings.auth {
         Auth::Htpasswd { path, .. } => path,
@@ -208,6 +189,10 @@ pub(super) fn logins(settings: &Settings) -> Vec<Check> {
             )];
         }
     };
+    // As `first_user` does it: a server that has a name makes this file, and a user in it.
+    if !path.exists() && settings.storage.password_file().as_ref() == Some(path) {
+        return vec![Check::note(NAME, "none yet: serve makes the first user")];
+    }
     let (file, warnings) = match Htpasswd::open(path, Arc::new(SystemTime::now)) {
         Ok(opened) => opened,
         Err(error) => return vec![Check::refused(NAME, &error.to_string())],
