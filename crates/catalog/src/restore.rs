@@ -130,6 +130,11 @@ impl Restore<'_> {
             values![op],
             found,
         )?;
+        // Children that would have followed stay.
+        tx.execute(
+            "UPDATE manifests SET trash_op = NULL WHERE trash_op = ?1 AND trashed_at IS NULL",
+            values![op],
+        )?;
         while let Some((id, digest)) = next.pop() {
             if self.revive(tx, id, &digest)? {
                 next.extend(tx.query(

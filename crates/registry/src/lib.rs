@@ -27,9 +27,12 @@ use store::FsStore;
 use tokio_util::task::TaskTracker;
 
 pub use blob::{Blob, Content, MountFrom};
-pub use catalog::Referrer;
+pub use catalog::{
+    GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer, WhyKept,
+};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
+pub use jobs::{GcRun, GcWait};
 pub use list::{ReferrersPage, TagsPage};
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
@@ -54,6 +57,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
     sessions: session::Sessions,
+    collector: jobs::Collector,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -79,6 +83,7 @@ impl Registry {
         let inner = Inner {
             catalog,
             store,
+            collector: jobs::Collector::new(&*clock),
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),

@@ -6,6 +6,8 @@
 mod adopt;
 mod damage;
 mod faults;
+mod gc;
 mod house;
 mod leases;
+mod orphans;
 mod sessions;
