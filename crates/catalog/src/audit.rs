@@ -10,7 +10,7 @@ use crate::sql::{Row, Tx, values};
 const EACH_MAX: i64 = 10;
 
 /// A rule's words, and the statement that finds what breaks it (a name of it in the only column).
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 14] = [
     (
         "I4: a live manifest names a blob that its repository does not serve: manifest",
         "SELECT m.id FROM manifests m JOIN manifest_blobs e ON e.manifest_id = m.id
@@ -54,6 +54,25 @@ const RULES: [(&str, &str); 10] = [
         "I9: a tag leads into the trash: manifest",
         "SELECT m.id FROM tags t JOIN manifests m ON m.id = t.manifest_id
          WHERE m.trashed_at IS NOT NULL OR m.repo_id <> t.repo_id LIMIT ?1",
+    ),
+    (
+        "gc: a link that no edge holds and nobody will look at again: blob",
+        "SELECT l.blob_id FROM repo_blobs l WHERE l.review_at IS NULL AND NOT EXISTS
+           (SELECT 1 FROM manifest_blobs e WHERE e.repo_id = l.repo_id AND e.blob_id = l.blob_id) LIMIT ?1",
+    ),
+    (
+        "gc: a body that no manifest has: body",
+        "SELECT b.id FROM manifest_bodies b
+         WHERE NOT EXISTS (SELECT 1 FROM manifests m WHERE m.body_id = b.id) LIMIT ?1",
+    ),
+    (
+        "gc: a manifest that is in the trash but has no end there, or the other way round: manifest",
+        "SELECT m.id FROM manifests m WHERE (m.trashed_at IS NULL) <> (m.purge_at IS NULL) LIMIT ?1",
+    ),
+    (
+        "gc: a manifest that follows its index and nobody will look at again: manifest",
+        "SELECT m.id FROM manifests m WHERE m.trashed_at IS NULL AND m.trash_op IS NOT NULL AND m.review_at IS NULL
+         LIMIT ?1",
     ),
     (
         "usage: the counters of a repository are off: repository",

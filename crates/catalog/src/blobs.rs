@@ -139,7 +139,7 @@ fn store_row(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<(i64, Published), Error>
             |row: &Row<'_>| row.get(0),
         )?;
         if let Some(id) = made {
-            count_stored(tx, blob.size)?;
+            count_stored(tx, 1, i64::try_from(blob.size).unwrap_or(i64::MAX))?;
             return Ok((id, Published::New));
         }
         let found: Option<(i64, Option<String>)> = tx.first(

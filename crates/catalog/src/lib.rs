@@ -11,8 +11,10 @@ mod audit;
 mod blobs;
 mod catalog;
 mod contents;
+mod edges;
 mod engine;
 mod error;
+mod gc;
 mod history;
 mod imports;
 mod links;
@@ -40,6 +42,12 @@ pub use catalog::{Catalog, Plan};
 pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
 pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
+pub use gc::{
+    GcStatus, Hold, KeptBlob, KeptLink, KeptManifest, LinksReviewed, ManifestsReviewed, Orphan, Pause,
+    PauseCause, Pending, Purged, WhyKept, count_orphans, find_orphan, forget_orphans, gc_pause, gc_status,
+    list_orphans, next_due, note_orphan, pause_gc, place_hold, purge, release_hold, renew_hold, resume_gc,
+    review_links, review_manifests, unknown_locations, why_kept,
+};
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
@@ -54,7 +62,7 @@ pub use restore::{Restored, restore};
 pub use sql::Tx;
 pub use stamps::{Aspect, Stamp};
 pub use tags::{TagPage, delete_tag, list_tags, weigh_tags};
-pub use tombstones::{due_tombstones, finish_tombstones, postpone_tombstones};
+pub use tombstones::{Tombstone, due_tombstones, finish_tombstones, postpone_tombstones};
 pub use trash::{Trashed, trash_manifest};
 pub use uploads::{
     UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,

@@ -161,6 +161,17 @@ fn adopt_edges(tx: &mut Tx<'_>, repo: Repo, blob: BlobRow, digest: &Digest) -> R
     Ok(())
 }
 
+/// A link lost an edge: it is looked at again, but not before `until`, for somebody may have been told that the blob
+/// is here, and counts on it.
+pub(crate) fn lease_again(tx: &mut Tx<'_>, repo: Repo, blob_id: i64, until: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE repo_blobs SET review_at = ?3
+         WHERE repo_id = ?1 AND blob_id = ?2 AND (review_at IS NULL OR review_at < ?3)",
+        values![repo.id, blob_id, until],
+    )?;
+    Ok(())
+}
+
 /// What was missing is there.
 pub(crate) fn forget_missing(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Result<(), Error> {
     tx.execute(

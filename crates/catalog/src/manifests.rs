@@ -120,10 +120,12 @@ pub(crate) fn find_live(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Result<
     )
 }
 
-/// Keeps a manifest at least until then, for it lost what held it.
+/// Keeps a manifest at least until then, for it lost the tag that held it. It had a life of its own, so it follows no
+/// index into the trash.
 pub(crate) fn keep_until(tx: &mut Tx<'_>, id: i64, until: i64) -> Result<(), Error> {
     tx.execute(
-        "UPDATE manifests SET review_at = ?2 WHERE id = ?1 AND (review_at IS NULL OR review_at < ?2)",
+        "UPDATE manifests SET trash_op = NULL, review_at = CASE WHEN review_at > ?2 THEN review_at ELSE ?2 END
+         WHERE id = ?1 AND trashed_at IS NULL",
         values![id, until],
     )?;
     Ok(())

@@ -4,7 +4,7 @@
 //! Nothing is overwritten by it: a tag that has been set anew since stays, and is reported. Fails never by halves; an
 //! operation whose manifests were purged is `Gone`.
 
-use oci::{Digest, RepositoryName, Tag};
+use oci::{Digest, Tag};
 
 use crate::Error;
 use crate::history::{ChangeKind, EventKind, OpKind, record_change, record_op};
@@ -68,7 +68,7 @@ pub fn restore(
          WHERE o.id = ?1 AND r.deleted_at IS NULL @update OF o",
         values![op],
         |row: &Row<'_>| {
-            let slot = Slot::of(&row.get::<RepositoryName>(5)?);
+            let slot = Slot::of(&row.get::<String>(5)?);
             let repo = Repo { id: row.get(3)?, namespace_id: row.get(4)?, slot };
             Ok((row.get::<i64>(0)?, row.get::<Option<String>>(1)?, row.get::<Option<i64>>(2)?, repo))
         },
@@ -131,6 +131,11 @@ impl Restore<'_> {
             "SELECT id, digest FROM manifests WHERE trash_op = ?1 ORDER BY id @update",
             values![op],
             found,
+        )?;
+        // Children that would have followed stay.
+        tx.execute(
+            "UPDATE manifests SET trash_op = NULL WHERE trash_op = ?1 AND trashed_at IS NULL",
+            values![op],
         )?;
         while let Some((id, digest)) = next.pop() {
             if self.revive(tx, id, &digest)? {

@@ -9,8 +9,6 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use oci::RepositoryName;
-
 /// Stamps of each kind.
 const SLOTS: usize = 4096;
 
@@ -50,10 +48,10 @@ impl Default for Stamps {
 }
 
 impl Slot {
-    pub(crate) fn of(name: &RepositoryName) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         // One key for the process, so that nobody can choose names that share a stamp.
         static KEY: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
-        let hash = usize::try_from(KEY.hash_one(&**name) % SLOTS as u64);
+        let hash = usize::try_from(KEY.hash_one(name) % SLOTS as u64);
         Self(hash.unwrap_or(0))
     }
 }

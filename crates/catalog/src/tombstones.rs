@@ -3,6 +3,7 @@
 use oci::Digest;
 
 use crate::Error;
+use crate::gc::is_sweep_held;
 use crate::sql::{Row, Tx, values};
 
 /// Why bytes go. The numbers are kept in the database.
@@ -12,14 +13,33 @@ pub(crate) enum Reason {
     Loser = 1,
     /// They were damaged, and a new upload took their place.
     Repaired = 2,
+    /// No repository had the blob any more.
+    Collected = 3,
 }
 
-/// Locations whose time has come, at most `limit`.
-pub fn due_tombstones(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Vec<String>, Error> {
+/// Bytes that may go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tombstone {
+    /// Where they are.
+    pub location: String,
+    /// How many they are.
+    pub size: u64,
+}
+
+/// Locations whose time has come, at most `limit`; none while somebody holds the sweep.
+pub fn due_tombstones(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Vec<Tombstone>, Error> {
+    if is_sweep_held(tx, now)? {
+        return Ok(Vec::new());
+    }
     tx.query(
-        "SELECT location FROM tombstones WHERE not_before <= ?1 ORDER BY not_before LIMIT ?2",
+        "SELECT location, size FROM tombstones WHERE not_before <= ?1 ORDER BY not_before LIMIT ?2",
         values![now, limit],
-        |row: &Row<'_>| row.get(0),
+        |row: &Row<'_>| {
+            Ok(Tombstone {
+                location: row.get(0)?,
+                size: row.get(1)?,
+            })
+        },
     )
 }
 

@@ -1,7 +1,9 @@
 //! Moving a manifest to the trash, with what hangs on it alone (P-TRASH). Edges stay, so coming back is a flag.
 //!
 //! With it go its tags, its referrers that nothing else holds, and its children that nothing else holds; all in one
-//! operation, and so on down. A manifest that a live index lists is refused. Source: distribution-spec "Deleting manifests".
+//! operation, and so on down. A child that only its lease holds stays for now, and its `trash_op` names the operation
+//! that it follows into when the lease ends (`gc::review_manifests`). A manifest that a live index lists is refused.
+//! Source: distribution-spec "Deleting manifests".
 
 use oci::{Digest, RepositoryName, Tag};
 
@@ -35,13 +37,14 @@ pub enum Trashed {
 }
 
 /// One run of P-TRASH.
-struct Sweep {
-    repo: Repo,
-    op: i64,
-    now: i64,
-    purge_at: i64,
-    tags: Vec<Tag>,
-    manifests: Vec<Digest>,
+pub(crate) struct Trashing {
+    pub(crate) repo: Repo,
+    pub(crate) op: i64,
+    pub(crate) now: i64,
+    /// When what goes now may be purged.
+    pub(crate) purge_at: i64,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) manifests: Vec<Digest>,
 }
 
 /// Moves a manifest to the trash, where it can be brought back from for `undo_ms`.
@@ -75,31 +78,39 @@ pub fn trash_manifest(
     }
     let op = record_op(tx, OpKind::Trash, repo, &digest.to_string(), actor, now)?;
     let purge_at = now.saturating_add(undo_ms);
-    let mut sweep = Sweep {
-        repo,
-        op,
-        now,
-        purge_at,
-        tags: Vec::new(),
-        manifests: Vec::new(),
-    };
-    let mut next = vec![(id, digest.clone())];
-    while let Some((id, digest)) = next.pop() {
-        if sweep.trash(tx, id, &digest)? {
-            next.extend(sweep.referrers(tx, &digest)?);
-            next.extend(sweep.children(tx, id)?);
-        }
-    }
-    let mut tags = sweep.tags;
+    let mut trashing = Trashing::new(repo, op, now, purge_at);
+    trashing.run(tx, id, digest)?;
+    let Trashing {
+        mut tags, manifests, ..
+    } = trashing;
     tags.sort();
-    Ok(Trashed::Done {
-        op,
-        tags,
-        manifests: sweep.manifests,
-    })
+    Ok(Trashed::Done { op, tags, manifests })
 }
 
-impl Sweep {
+impl Trashing {
+    pub(crate) fn new(repo: Repo, op: i64, now: i64, purge_at: i64) -> Self {
+        Self {
+            repo,
+            op,
+            now,
+            purge_at,
+            tags: Vec::new(),
+            manifests: Vec::new(),
+        }
+    }
+
+    /// A manifest whose row is locked, and what hangs on it alone.
+    pub(crate) fn run(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<(), Error> {
+        let mut next = vec![(id, digest.clone())];
+        while let Some((id, digest)) = next.pop() {
+            if self.trash(tx, id, &digest)? {
+                next.extend(self.referrers(tx, &digest)?);
+                next.extend(self.children(tx, id)?);
+            }
+        }
+        Ok(())
+    }
+
     /// One manifest and its tags. False if it went already.
     fn trash(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<bool, Error> {
         let trashed = tx.execute(
@@ -139,46 +150,53 @@ impl Sweep {
             "SELECT m.id, m.digest FROM manifests m
              WHERE m.repo_id = ?1 AND m.subject_digest = ?2 AND m.trashed_at IS NULL ORDER BY m.id @update",
             values![self.repo.id, subject],
-            found,
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        retain(locked, |one| Ok(!is_listed_or_tagged(tx, one.0)?))
+        // What holds a row is asked only after the row was locked, in a statement of its own: one that began before
+        // the lock was granted does not see what the other transaction did.
+        let mut free = Vec::new();
+        for (id, digest) in locked {
+            if !is_listed_or_tagged(tx, id)? {
+                free.push((id, digest));
+            }
+        }
+        Ok(free)
     }
 
-    /// Live children of an index that no lease, no tag, no other live index and no live subject holds.
+    /// Live children of an index that no lease, no tag, no other live index and no live subject holds. One that only
+    /// its lease holds is told to follow.
     fn children(&self, tx: &mut Tx<'_>, parent: i64) -> Result<Vec<Found>, Error> {
-        let locked = tx.query(
-            "SELECT m.id, m.digest FROM manifests m
+        let locked: Vec<(i64, Digest, Option<i64>)> = tx.query(
+            "SELECT m.id, m.digest, m.review_at FROM manifests m
              WHERE m.id IN (SELECT c.child_id FROM manifest_children c WHERE c.parent_id = ?1)
-               AND m.trashed_at IS NULL AND (m.review_at IS NULL OR m.review_at <= ?2) ORDER BY m.id @update",
-            values![parent, self.now],
-            found,
+               AND m.trashed_at IS NULL ORDER BY m.id @update",
+            values![parent],
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        retain(locked, |one| {
-            Ok(!is_listed_or_tagged(tx, one.0)? && !refers_to_live(tx, one.0)?)
-        })
+        let mut free = Vec::new();
+        for (id, digest, review_at) in locked {
+            if is_rooted(tx, id)? {
+                continue;
+            }
+            if review_at.is_some_and(|review_at| review_at > self.now) {
+                tx.execute(
+                    "UPDATE manifests SET trash_op = ?2 WHERE id = ?1",
+                    values![id, self.op],
+                )?;
+            } else {
+                free.push((id, digest));
+            }
+        }
+        Ok(free)
     }
 }
 
 /// A manifest's row and digest.
 type Found = (i64, Digest);
 
-fn found(row: &Row<'_>) -> Result<Found, Error> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-/// What holds a row is asked only after the row was locked, in a statement of its own: one that began before the lock
-/// was granted does not see what the other transaction did.
-fn retain(
-    rows: Vec<Found>,
-    mut keep: impl FnMut(&Found) -> Result<bool, Error>,
-) -> Result<Vec<Found>, Error> {
-    let mut kept = Vec::with_capacity(rows.len());
-    for row in rows {
-        if keep(&row)? {
-            kept.push(row);
-        }
-    }
-    Ok(kept)
+/// Whether a tag, a live index or a live subject holds a manifest.
+pub(crate) fn is_rooted(tx: &mut Tx<'_>, id: i64) -> Result<bool, Error> {
+    Ok(is_listed_or_tagged(tx, id)? || refers_to_live(tx, id)?)
 }
 
 fn is_listed_or_tagged(tx: &mut Tx<'_>, id: i64) -> Result<bool, Error> {

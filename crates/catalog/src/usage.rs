@@ -93,16 +93,15 @@ pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Erro
     add(tx, REPOSITORY, repo.id, more)
 }
 
-/// Counts a blob that is stored now.
-pub(crate) fn count_stored(tx: &mut Tx<'_>, size: u64) -> Result<(), Error> {
-    let bytes = i64::try_from(size).unwrap_or(i64::MAX);
+/// Counts blobs that are stored since now, or no more.
+pub(crate) fn count_stored(tx: &mut Tx<'_>, blobs: i64, bytes: i64) -> Result<(), Error> {
     add(
         tx,
         EVERYTHING,
         0,
         Usage {
             bytes,
-            blobs: 1,
+            blobs,
             ..Usage::default()
         },
     )

@@ -57,6 +57,9 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
         inline_bytes_max: settings.storage.inline_bytes_max,
         lease_ms: milliseconds(settings.gc_lease),
         undo_window_ms: milliseconds(settings.undo_window),
+        read_grace_ms: defaults.read_grace_ms,
+        orphan_hold_ms: defaults.orphan_hold_ms,
+        gc_start_delay_ms: defaults.gc_start_delay_ms,
         untagged_keep_ms: defaults.untagged_keep_ms,
         upload_idle_ms: settings
             .storage

@@ -34,9 +34,13 @@ use manifest::KnownManifest;
 use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
-pub use catalog::{Referrer, Referrers, ReferrersPage, ReferrersWanted};
+pub use catalog::{
+    GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer, Referrers,
+    ReferrersPage, ReferrersWanted, WhyKept,
+};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
+pub use jobs::{GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
@@ -78,6 +82,7 @@ struct Inner {
     sessions: session::Sessions,
     /// Memory, in KiB, for what pushes make of their documents.
     desk: Arc<Semaphore>,
+    collector: jobs::Collector,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -105,6 +110,7 @@ impl Registry {
             blobs: Recall::new(catalog.clone(), Aspect::Blobs, RECALL_BYTES),
             catalog,
             store,
+            collector: jobs::Collector::new(&*clock),
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),

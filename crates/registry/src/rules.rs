@@ -30,6 +30,13 @@ pub struct Rules {
     pub lease_ms: i64,
     /// `trash.undo_window`: how long what was deleted can be brought back.
     pub undo_window_ms: i64,
+    /// `gc.read_grace`: how long a reader may still be sent to bytes that nothing names any more.
+    pub read_grace_ms: i64,
+    /// `gc.orphan_hold`: how long stored bytes that no row knew lie aside before they go.
+    pub orphan_hold_ms: i64,
+    /// How long nothing is collected after a start: clients could not renew what they count on while the server was
+    /// away, and a clock that was wrong at the boot is set right soon after it.
+    pub gc_start_delay_ms: i64,
     /// How long an untagged manifest is safe from retention rules.
     pub untagged_keep_ms: i64,
     /// `storage.maintenance.uploadpurging.age`: an upload idle for longer is gone; none keeps it for good.
@@ -65,7 +72,8 @@ pub struct UrlRule {
     pub deny: Vec<Regex>,
 }
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+const MINUTE_MS: i64 = 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 impl Default for Rules {
     fn default() -> Self {
@@ -78,6 +86,9 @@ impl Default for Rules {
             inline_bytes_max: 16 * 1024,
             lease_ms: DAY_MS,
             undo_window_ms: 7 * DAY_MS,
+            read_grace_ms: 60 * MINUTE_MS,
+            orphan_hold_ms: 7 * DAY_MS,
+            gc_start_delay_ms: 10 * MINUTE_MS,
             untagged_keep_ms: 7 * DAY_MS,
             upload_idle_ms: Some(7 * DAY_MS),
             upload_purge_dry: false,

@@ -18,6 +18,6 @@ pub use error::Error;
 pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
 pub use fs::{
     BlobFile, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined, Plan, Published,
-    Reconciled, Room, Trust, Upload, Verified, existing,
+    Reconciled, Room, Shard, Trust, Upload, Verified, existing,
 };
 pub use location::{BadLocation, Location};

@@ -32,6 +32,13 @@ impl Location {
         }
     }
 
+    /// What the text of every location of `digest` begins with.
+    #[must_use]
+    pub fn prefix_of(digest: &Digest) -> String {
+        let hex = digest.hex();
+        format!("{}/{}/{hex}.", digest.algorithm(), &hex[..3])
+    }
+
     /// The digest of what lies there.
     #[must_use]
     pub fn digest(&self) -> &Digest {
@@ -52,14 +59,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = self.digest.hex();
-        write!(
-            f,
-            "{}/{}/{hex}.{}",
-            self.digest.algorithm(),
-            &hex[..3],
-            self.uid.as_simple()
-        )
+        write!(f, "{}{}", Self::prefix_of(&self.digest), self.uid.as_simple())
     }
 }
 

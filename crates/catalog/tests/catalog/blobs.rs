@@ -24,7 +24,7 @@ story!(
         assert_eq!(house.push_file("b", "layer", "here/2").await, Published::Existing);
         assert!(house.serves("a", &digest("layer")).await && house.serves("b", &digest("layer")).await);
         let now = house.now();
-        let due = house.read(move |tx| catalog::due_tombstones(tx, now, 10)).await;
+        let due = house.due(now).await;
         assert_eq!(due, ["here/2"]);
         for (location, known) in [("here/1", true), ("here/2", true), ("here/3", false)] {
             assert_eq!(
@@ -42,12 +42,7 @@ story!(
     async |house: &House| {
         house.push_file("a", "layer", "here/1").await;
         assert_eq!(house.push_file("a", "layer", "here/1").await, Published::Existing);
-        assert!(
-            house
-                .read(|tx| catalog::due_tombstones(tx, i64::MAX, 10))
-                .await
-                .is_empty()
-        );
+        assert!(house.due(i64::MAX).await.is_empty());
     }
 );
 
@@ -70,18 +65,8 @@ story!(a_new_push_repairs_a_damaged_blob, async |house: &House| {
         (Some("here/2"), Health::Good)
     );
     // Readers may still be sent to the old bytes for a while.
-    assert!(
-        house
-            .read(move |tx| catalog::due_tombstones(tx, now, 10))
-            .await
-            .is_empty()
-    );
-    assert_eq!(
-        house
-            .read(move |tx| catalog::due_tombstones(tx, now + DAY, 10))
-            .await,
-        ["here/1"]
-    );
+    assert!(house.due(now).await.is_empty());
+    assert_eq!(house.due(now + DAY).await, ["here/1"]);
 });
 
 story!(

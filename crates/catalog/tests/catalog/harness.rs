@@ -20,6 +20,9 @@ pub(crate) const KEEP: i64 = 7 * DAY;
 /// How long what was deleted can come back.
 pub(crate) const UNDO: i64 = 7 * DAY;
 
+/// How long a reader may still be sent to bytes that lost their row.
+pub(crate) const GRACE: i64 = 60 * 60 * 1000;
+
 /// Runs one story on both engines.
 macro_rules! story {
     ($(#[$about:meta])* $name:ident, $body:expr) => {
@@ -284,6 +287,34 @@ impl House {
         let put = self.put(new).await;
         assert!(matches!(put, PutManifest::Stored { .. }), "{put:?}");
         digest
+    }
+
+    /// Locations that the sweeper may take at `now`.
+    pub(crate) async fn due(&self, now: i64) -> Vec<String> {
+        let due = self.read(move |tx| catalog::due_tombstones(tx, now, 1000)).await;
+        due.into_iter().map(|one| one.location).collect()
+    }
+
+    /// Collects all that is due, as the server does, and sweeps; the locations that were swept.
+    pub(crate) async fn collect(&self) -> Vec<String> {
+        let now = self.now();
+        loop {
+            let worked = self
+                .write(move |tx| {
+                    let manifests = catalog::review_manifests(tx, now, UNDO, 3)?;
+                    let purged = catalog::purge(tx, now, LEASE, 3)?;
+                    let links = catalog::review_links(tx, now, GRACE, 3)?;
+                    Ok(manifests.seen + purged.manifests + links.kept + links.removed > 0)
+                })
+                .await;
+            if !worked {
+                break;
+            }
+        }
+        let swept = self.due(now).await;
+        let gone = swept.clone();
+        self.write(move |tx| catalog::finish_tombstones(tx, &gone)).await;
+        swept
     }
 
     /// Where a tag or digest leads now.

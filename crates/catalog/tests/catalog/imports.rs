@@ -101,7 +101,7 @@ story!(
         let second = Some(Place::File("sha256/abc/two".to_owned()));
         assert!(house.adopt_blob("a", "layer", second).await.is_empty());
         let now = house.now();
-        let due = house.read(move |tx| catalog::due_tombstones(tx, now, 10)).await;
+        let due = house.due(now).await;
         assert_eq!(due.len(), 1, "{due:?}");
     }
 );

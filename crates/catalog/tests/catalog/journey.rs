@@ -1,6 +1,6 @@
 //! One walk through every operation, for checks of the statements that they run.
 
-use catalog::{Health, MountSource, NewManifest, Scope, Trashed, UploadRow};
+use catalog::{Health, Hold, MountSource, NewManifest, Orphan, Pause, PauseCause, Scope, Trashed, UploadRow};
 use oci::{Algorithm, Reference};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ pub(crate) async fn everything(house: &House) {
     manifests(house).await;
     lists(house).await;
     trash(house).await;
+    gc(house).await;
 }
 
 async fn blobs(house: &House) {
@@ -40,6 +41,7 @@ async fn blobs(house: &House) {
             catalog::repos_with_blob(tx, &digest("layer"), 10)?;
             catalog::known_location(tx, "here/1")?;
             let due = catalog::due_tombstones(tx, i64::MAX, 10)?;
+            let due: Vec<_> = due.into_iter().map(|one| one.location).collect();
             catalog::finish_tombstones(tx, &due)
         })
         .await;
@@ -140,4 +142,54 @@ async fn trash(house: &House) {
             .write(move |tx| catalog::restore(tx, op, now, KEEP, None))
             .await;
     }
+}
+
+async fn gc(house: &House) {
+    let image = house.push_image("gc", "garbage", &["garbage"]).await;
+    house
+        .put_stored(house.index("gc", "garbage index", &["index"], &[&image]))
+        .await;
+    house.push_file("gc", "garbage file", "gc/1").await;
+    let now = house.now();
+    house
+        .write(move |tx| {
+            let sweep = catalog::place_hold(tx, &Hold::Sweep, "backup", None)?.unwrap();
+            catalog::place_hold(tx, &Hold::Repository(repo("gc")), "court", Some(now))?;
+            catalog::place_hold(tx, &Hold::Manifest(repo("gc"), image.clone()), "court", Some(now))?;
+            catalog::renew_hold(tx, sweep, now)?;
+            catalog::trash_manifest(tx, &repo("gc"), &digest("garbage index"), now, 0, None)?;
+            catalog::delete_tag(tx, &repo("gc"), &tag("garbage"), now, KEEP, None)?;
+            catalog::why_kept(tx, &image, "gc/", now)?;
+            catalog::why_kept(tx, &digest("garbage"), "gc/", now)?;
+            catalog::review_manifests(tx, now + KEEP, UNDO, 100)?;
+            catalog::trash_manifest(tx, &repo("gc"), &image, now, 0, None)?;
+            catalog::purge(tx, now, LEASE, 100)?;
+            catalog::review_links(tx, now + KEEP, 0, 100)?;
+            catalog::gc_status(tx, now)?;
+            catalog::next_due(tx)?;
+            catalog::release_hold(tx, sweep)?;
+            catalog::pause_gc(
+                tx,
+                &Pause {
+                    cause: PauseCause::Operator,
+                    by: "bee".to_owned(),
+                    until: now + 1,
+                },
+            )?;
+            catalog::gc_pause(tx, now)?;
+            catalog::resume_gc(tx, now)?;
+            let orphan = Orphan {
+                location: "gc/2".to_owned(),
+                size: 1,
+                first_seen: now,
+                incarnation: 1,
+            };
+            catalog::note_orphan(tx, &orphan)?;
+            catalog::count_orphans(tx)?;
+            catalog::unknown_locations(tx, &[orphan.location])?;
+            let orphans = catalog::list_orphans(tx, "", 10)?;
+            let orphans: Vec<_> = orphans.into_iter().map(|one| one.location).collect();
+            catalog::forget_orphans(tx, &orphans)
+        })
+        .await;
 }

@@ -6,6 +6,7 @@
 
 mod blobs;
 mod engines;
+mod gc;
 mod harness;
 mod imports;
 mod journey;

@@ -1,5 +1,7 @@
 //! Work that runs by itself, all the time: each job is one file, works in small batches and ends when told.
 
+mod gc;
+mod orphans;
 mod reap;
 mod sweep;
 
@@ -7,9 +9,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use gc::Collector;
+pub use gc::{GcRun, GcWait};
+
 use crate::Registry;
 
-/// How often idle uploads are put aside and due tombstones are looked for.
+/// How often idle uploads are put aside and the reserve is looked at.
 const TICK: Duration = Duration::from_secs(30);
 
 impl Registry {
@@ -25,18 +30,15 @@ impl Registry {
                 }
             }
         };
-        let sweeping = async {
+        let keeping = async {
             let mut tick = tokio::time::interval(TICK);
             loop {
                 tick.tick().await;
                 self.park_idle().await;
                 self.keep_reserve().await;
-                if let Err(error) = self.sweep().await {
-                    tracing::warn!(%error, "replaced bytes could not be removed; trying again later");
-                }
             }
         };
-        let all = async { tokio::join!(reaping, sweeping) };
+        let all = async { tokio::join!(reaping, keeping, self.collect(), self.watch_orphans()) };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = all => {}

@@ -3,6 +3,8 @@
 //! A tombstone is written in the transaction that stops the row naming the location, and names are used once, so a
 //! late or repeated sweep can hit nothing that lives. Source: P-SWEEP in ARCHITECTURE.md.
 
+use std::collections::HashMap;
+
 use crate::{Error, Registry};
 
 /// Tombstones of one round trip.
@@ -10,9 +12,17 @@ const BATCH: usize = 256;
 /// When a file that could not be removed is tried again.
 const RETRY_MS: i64 = 3_600_000;
 
+/// What a sweep removed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Swept {
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+}
+
 impl Registry {
     /// Removes the files of all due tombstones, then the tombstones.
-    pub async fn sweep(&self) -> Result<(), Error> {
+    pub(crate) async fn sweep(&self) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
         loop {
             let now = self.now();
             let due = self
@@ -21,18 +31,24 @@ impl Registry {
                 .read(move |tx| catalog::due_tombstones(tx, now, BATCH))
                 .await?;
             if due.is_empty() {
-                return Ok(());
+                return Ok(swept);
             }
             let last = due.len() < BATCH;
-            let (gone, left) = self.remove_each(due).await;
+            let sizes: HashMap<String, u64> = due.into_iter().map(|one| (one.location, one.size)).collect();
+            let (gone, left) = self.remove_each(sizes.keys().cloned().collect()).await;
+            swept.files += gone.len();
+            swept.bytes += gone
+                .iter()
+                .filter_map(|location| sizes.get(location))
+                .sum::<u64>();
             let later = now + RETRY_MS;
             let note = move |tx: &mut catalog::Tx<'_>| {
                 catalog::finish_tombstones(tx, &gone)?;
                 catalog::postpone_tombstones(tx, &left, later)
             };
-            self.inner.catalog.write(note).await?;
+            self.inner.catalog.maintain(note).await?;
             if last {
-                return Ok(());
+                return Ok(swept);
             }
         }
     }

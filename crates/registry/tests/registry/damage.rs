@@ -5,7 +5,7 @@ use oci::Reference;
 use registry::{Chunk, Error};
 
 use crate::house::{
-    House, body, cut_body, digest_of, image, noise, pull, push, push_in_parts, push_manifest, read,
+    House, body, cut_body, digest_of, image, noise, pull, push, push_in_parts, push_manifest, read, walk,
 };
 
 /// The only blob file there is.
@@ -148,13 +148,4 @@ async fn of_many_who_finish_one_upload_one_does() {
     }
     assert_eq!(finished, 1);
     assert!(read(&registry, "a", &digest_of(&bytes)).await.unwrap() == bytes);
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! A registry in a folder of its own, that can be closed, or left as a crash leaves it, and opened again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -16,17 +16,31 @@ use tempfile::TempDir;
 
 /// Time that stands still until the test moves it.
 #[derive(Default)]
-pub(crate) struct StoppedClock(AtomicI64);
+pub(crate) struct StoppedClock {
+    now: AtomicI64,
+    boot: AtomicI64,
+}
 
 impl Clock for StoppedClock {
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn boot_ms(&self) -> i64 {
+        self.boot.load(Ordering::SeqCst)
     }
 }
 
 impl StoppedClock {
+    /// Time goes by.
     pub(crate) fn advance(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.boot.fetch_add(ms, Ordering::SeqCst);
+        self.set(ms);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn set(&self, by_ms: i64) {
+        self.now.fetch_add(by_ms, Ordering::SeqCst);
     }
 }
 
@@ -39,7 +53,8 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
-        let clock = StoppedClock(AtomicI64::new(1_800_000_000_000));
+        let clock = StoppedClock::default();
+        clock.set(1_800_000_000_000);
         let disk = FaultyFiles::new(Arc::new(HostFiles));
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -193,4 +208,15 @@ pub(crate) async fn read(registry: &Registry, repository: &str, digest: &Digest)
             all
         }
     })
+}
+
+/// Every file below a folder, which need not exist.
+pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+        .collect()
 }

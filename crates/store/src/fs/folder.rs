@@ -68,7 +68,10 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
         }
     }
     let shards = list_shards(&*files, &folder.join("blobs"))?;
-    let store_id = read_or_write_format(&*files, &folder)?;
+    let Format {
+        store_id,
+        incarnation,
+    } = read_or_write_format(&*files, &folder)?;
     let direct_block = if options.direct {
         direct_block(&*files, &folder)
     } else {
@@ -80,6 +83,7 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
         blobs: folder.join("blobs"),
         boot_id: BootId(mount.epoch),
         store_id,
+        incarnation,
         pool: Pool::new(options.buffers, options.buffer_bytes, options.inline_max, block),
         sessions: Arc::default(),
         in_flight: Arc::default(),
@@ -139,7 +143,13 @@ fn own(files: &dyn Files, folder: &Path) -> Result<Owned, Error> {
     }
 }
 
-fn read_or_write_format(files: &dyn Files, folder: &Path) -> Result<Uuid, Error> {
+/// What `FORMAT` says.
+struct Format {
+    store_id: Uuid,
+    incarnation: u64,
+}
+
+fn read_or_write_format(files: &dyn Files, folder: &Path) -> Result<Format, Error> {
     let path = folder.join("FORMAT");
     let text = match files.open(&path, Access::Read) {
         Ok(file) => read_text(&*file).map_err(|error| Error::io("read", &path, error))?,
@@ -162,7 +172,15 @@ fn read_or_write_format(files: &dyn Files, folder: &Path) -> Result<Uuid, Error>
         value("version"),
         value("uuid").and_then(|id| Uuid::try_parse(id).ok()),
     ) {
-        (Some(version), Some(id)) if version == VERSION.to_string() => Ok(id),
+        (Some(version), Some(store_id)) if version == VERSION.to_string() => {
+            match value("incarnation").and_then(|text| text.parse().ok()) {
+                Some(incarnation) => Ok(Format {
+                    store_id,
+                    incarnation,
+                }),
+                None => bad("no incarnation".to_owned()),
+            }
+        }
         (Some(version), _) if version != VERSION.to_string() => {
             bad(format!("version {version}, not {VERSION}"))
         }
@@ -179,11 +197,11 @@ fn read_text(file: &dyn File) -> io::Result<String> {
 }
 
 /// Complete or absent: written aside, made durable, renamed.
-fn write_format(files: &dyn Files, folder: &Path) -> Result<Uuid, Error> {
+fn write_format(files: &dyn Files, folder: &Path) -> Result<Format, Error> {
     let (aside, path) = (folder.join("FORMAT.new"), folder.join("FORMAT"));
     let _ = files.unlink(&aside); // of a start that was cut off
-    let id = Uuid::new_v4();
-    let text = format!("version = {VERSION}\nuuid = {id}\nincarnation = 1\n");
+    let (store_id, incarnation) = (Uuid::new_v4(), 1);
+    let text = format!("version = {VERSION}\nuuid = {store_id}\nincarnation = {incarnation}\n");
     let file = files
         .create_new(&aside)
         .map_err(|error| Error::io("create", &aside, error))?;
@@ -196,7 +214,10 @@ fn write_format(files: &dyn Files, folder: &Path) -> Result<Uuid, Error> {
     files
         .sync_dir(folder)
         .map_err(|error| Error::not_durable(folder, error))?;
-    Ok(id)
+    Ok(Format {
+        store_id,
+        incarnation,
+    })
 }
 
 /// The folders of `blobs/<algorithm>`. They may be left from a process that died before it made their names durable.

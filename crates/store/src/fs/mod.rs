@@ -1,7 +1,8 @@
 //! The store on a file system: `<root>/landfall/{uploads,blobs}`, owned by one process.
 //!
 //! `folder` opens it, `upload`, `flight`, `part` and `pool` take bytes in, `verified` and `publish` make them durable,
-//! `blob` and `cached` give them out, `room` watches the disk. Nothing here blocks an async thread: file operations run by
+//! `blob` and `cached` give them out, `orphans` puts aside what nobody remembers, `room` watches the disk. Nothing here blocks
+//! an async thread: file operations run by
 //! `spawn_blocking`, and none of them waits for another, so any number of blocking threads will do.
 //! Order of a write (P-UPLOAD): write, rename into place (U5), sync the file (U6), sync its folder (U7); only then may
 //! the caller commit the location to its catalog.
@@ -13,6 +14,7 @@ mod dir_sync;
 mod flight;
 mod folder;
 mod forecast;
+mod orphans;
 mod part;
 mod pool;
 mod publish;
@@ -38,6 +40,7 @@ use part::Part;
 pub use blob::BlobFile;
 pub use bring::{Brought, Trust};
 pub use forecast::{Forecast, existing};
+pub use orphans::Shard;
 pub use publish::{InFlight, Published};
 pub use room::Room;
 pub use upload::{Checkpoint, Plan, Upload};
@@ -105,6 +108,7 @@ struct Inner {
     blobs: PathBuf,
     boot_id: BootId,
     store_id: Uuid,
+    incarnation: u64,
     pool: Arc<pool::Pool>,
     sessions: Arc<sessions::Sessions>,
     in_flight: Arc<publish::InFlightSet>,

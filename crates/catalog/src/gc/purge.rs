@@ -1,0 +1,106 @@
+//! The end of the undo window (P-PURGE): a manifest in the trash goes for good, with its edges; the links that it held
+//! get a lease, because a client may have been told that a blob is there while an edge held it.
+//!
+//! An index goes before the manifests that it lists, so what can be brought back is always whole. Fails: never by halves.
+
+use crate::Error;
+use crate::gc::holds::KEEP;
+use crate::repos::Repo;
+use crate::sql::{Row, Tx, values};
+use crate::stamps::Slot;
+use crate::usage::{Usage, count};
+
+/// Rows that one step deletes, about: a large index is purged alone.
+const ROWS_MAX: u64 = 2000;
+
+/// What one step did.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Purged {
+    /// Manifests that are gone.
+    pub manifests: usize,
+}
+
+struct Due {
+    id: i64,
+    body_id: i64,
+    repo: Repo,
+}
+
+/// Purges manifests whose undo window ended and that nothing holds, at most `limit`.
+pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<Purged, Error> {
+    let due = tx.query(
+        "SELECT m.id, m.body_id, r.id, r.namespace_id, r.name FROM manifests m JOIN repos r ON r.id = m.repo_id
+         WHERE m.purge_at <= ?1 AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id)
+           AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
+             AND (h.expires_at IS NULL OR h.expires_at > ?1)
+             AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
+         ORDER BY m.purge_at LIMIT ?2 @update OF m @skip",
+        values![now, limit, KEEP],
+        |row: &Row<'_>| {
+            Ok(Due {
+                id: row.get(0)?,
+                body_id: row.get(1)?,
+                repo: Repo {
+                    id: row.get(2)?,
+                    namespace_id: row.get(3)?,
+                    slot: Slot::of(&row.get::<String>(4)?),
+                },
+            })
+        },
+    )?;
+    let (mut purged, mut rows) = (Purged::default(), 0);
+    for one in due {
+        if rows > ROWS_MAX {
+            break;
+        }
+        if let Some(deleted) = purge_one(tx, &one, now.saturating_add(lease_ms))? {
+            rows += deleted;
+            purged.manifests += 1;
+        }
+    }
+    Ok(purged)
+}
+
+/// How many rows went with it; none where somebody is pushing the same document, or listing it, right now.
+fn purge_one(tx: &mut Tx<'_>, due: &Due, leased_until: i64) -> Result<Option<u64>, Error> {
+    // A pusher locks the body before the manifest, and we the other way round: waiting for it could be a deadlock.
+    let is_ours = tx.exists(
+        "SELECT 1 FROM manifest_bodies WHERE id = ?1 @update @skip",
+        values![due.body_id],
+    )?;
+    let is_listed = tx.exists(
+        "SELECT 1 FROM manifest_children WHERE child_id = ?1",
+        values![due.id],
+    )?;
+    if !is_ours || is_listed {
+        return Ok(None);
+    }
+    tx.lock(
+        "SELECT 1 FROM manifest_blobs e JOIN blobs b ON b.id = e.blob_id
+         JOIN repo_blobs l ON l.repo_id = e.repo_id AND l.blob_id = e.blob_id
+         WHERE e.manifest_id = ?1 ORDER BY b.digest @update OF l",
+        values![due.id],
+    )?;
+    tx.execute(
+        "UPDATE repo_blobs SET review_at = ?3
+         WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)
+           AND (review_at IS NULL OR review_at < ?3)",
+        values![due.repo.id, due.id, leased_until],
+    )?;
+    let id = values![due.id];
+    let rows = tx.execute("DELETE FROM manifest_blobs WHERE manifest_id = ?1", id)?
+        + tx.execute("DELETE FROM manifest_children WHERE parent_id = ?1", id)?
+        + tx.execute("DELETE FROM manifest_missing WHERE manifest_id = ?1", id)?
+        + tx.execute("DELETE FROM pulls WHERE manifest_id = ?1", id)?
+        + tx.execute("DELETE FROM manifests WHERE id = ?1", id)?;
+    tx.execute(
+        "DELETE FROM manifest_bodies WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.body_id = ?1)",
+        values![due.body_id],
+    )?;
+    let one = Usage {
+        trashed: -1,
+        ..Usage::default()
+    };
+    count(tx, due.repo, one)?;
+    Ok(Some(rows))
+}
