@@ -48,7 +48,7 @@ pub use rules::{IndexRule, Rules, UrlRule};
 pub use store::BlobFile;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
-/// Memory for answers of the catalog about manifests, and as much about blobs.
+/// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags.
 const RECALL_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a probe may take before it counts as failed.
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -77,6 +77,8 @@ struct Inner {
     rules: ArcSwap<Rules>,
     /// Manifests that were read lately.
     manifests: Recall<Reference, KnownManifest>,
+    /// Pages of tags that were read lately.
+    tag_pages: Recall<list::TagsAsked, Arc<TagsPage>>,
     /// Blobs that were read lately.
     blobs: Recall<Digest, KnownBlob>,
     sessions: session::Sessions,
@@ -107,6 +109,7 @@ impl Registry {
         }
         let inner = Inner {
             manifests: Recall::new(catalog.clone(), Aspect::Manifests, RECALL_BYTES),
+            tag_pages: Recall::new(catalog.clone(), Aspect::Manifests, RECALL_BYTES / 4),
             blobs: Recall::new(catalog.clone(), Aspect::Blobs, RECALL_BYTES),
             catalog,
             store,

@@ -3,9 +3,13 @@
 //! Fails: `RepositoryUnknown` for tags of an unknown repository; referrers never fail for what is not there.
 //! Source: distribution-spec "Listing Tags", "Listing Referrers"; the catalog list of the CNCF registry.
 
+use std::sync::Arc;
+
 use access::{Caller, Permit, Pull};
 use catalog::{Referrers, ReferrersWanted};
+use oci::Tag;
 
+use crate::recall::Answer;
 use crate::{Error, Registry};
 
 /// One page of tags.
@@ -17,6 +21,16 @@ pub struct TagsPage {
     pub more: bool,
 }
 
+/// What a page of tags is asked by: after which, and how many at most.
+pub(crate) type TagsAsked = (Option<String>, Option<usize>);
+
+impl Answer for Arc<TagsPage> {
+    fn bytes(&self) -> usize {
+        let names = self.tags.iter().map(|tag| size_of::<String>() + tag.len());
+        names.sum()
+    }
+}
+
 impl Registry {
     /// Tags after `last`, at most `limit`; no limit lists all.
     pub async fn tags(
@@ -24,19 +38,29 @@ impl Registry {
         permit: &Permit<Pull>,
         last: Option<String>,
         limit: Option<usize>,
-    ) -> Result<TagsPage, Error> {
-        let repository = permit.repository().clone();
+    ) -> Result<Arc<TagsPage>, Error> {
+        // No tag is longer; what is asked after is no larger in memory then than what is answered.
+        let is_short = last.as_ref().is_none_or(|last| last.len() <= Tag::LEN_MAX);
+        let asked = (last, limit);
+        let (known, open) = self.inner.tag_pages.look(permit.repository(), &asked);
+        if let Some(page) = known {
+            return Ok(page);
+        }
+        let (repository, (last, limit)) = (permit.repository().clone(), asked);
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::list_tags(tx, &repository, last.as_deref(), limit);
         let page = self.inner.catalog.read(find).await?;
-        if page.known {
-            Ok(TagsPage {
-                tags: page.tags,
-                more: page.more,
-            })
-        } else {
-            Err(Error::RepositoryUnknown(permit.repository().clone()))
+        if !page.known {
+            return Err(Error::RepositoryUnknown(permit.repository().clone()));
         }
+        let page = Arc::new(TagsPage {
+            tags: page.tags,
+            more: page.more,
+        });
+        if is_short {
+            self.inner.tag_pages.keep(open, &page);
+        }
+        Ok(page)
     }
 
     /// Bytes that a list of all tags after `last` takes, with quotes and a comma for each.

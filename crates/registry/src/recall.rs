@@ -1,4 +1,4 @@
-//! Answers of the catalog that are given again without asking: manifests by tag or digest, and blobs.
+//! Answers of the catalog that are given again without asking: manifests by tag or digest, pages of tags, and blobs.
 //!
 //! An answer is kept with the stamp that was noted before it was read, and given again only while the stamp stands; so
 //! nothing is served that an acknowledged write took away. Where other processes write too, nothing is kept.

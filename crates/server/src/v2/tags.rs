@@ -24,7 +24,7 @@ const AT_ONCE: usize = 400;
 #[derive(Serialize)]
 struct Tags<'a> {
     name: &'a str,
-    tags: Vec<String>,
+    tags: &'a [String],
 }
 
 /// end-8: `GET /v2/<name>/tags/list?n=&last=` -> 200 in byte order, `Link` if there are more; 404 NAME_UNKNOWN, 400.
@@ -63,7 +63,7 @@ async fn some(
     let last = page.tags.last().filter(|_| page.more && n > 0).cloned();
     let tags = Tags {
         name: permit.repository(),
-        tags: page.tags,
+        tags: &page.tags,
     };
     Ok((document(&tags), last))
 }
@@ -73,14 +73,11 @@ async fn whole(x: &Exchange<'_>, permit: &Permit<Pull>, last: Option<String>) ->
     let (registry, name) = (&x.server.registry, permit.repository());
     let first = registry.tags(permit, last.clone(), Some(AT_ONCE)).await?;
     if !first.more {
-        let tags = first.tags;
+        let tags = &first.tags;
         return Ok(document(&Tags { name, tags }).into());
     }
     drop(first);
-    let empty = document(&Tags {
-        name,
-        tags: Vec::new(),
-    });
+    let empty = document(&Tags { name, tags: &[] });
     let bytes = empty.len() + registry.weigh_tags(permit, last.clone()).await?;
     let seat = x.server.manifests.take(bytes).await.map_err(|_| Error::Busy)?;
     let mut whole = Vec::with_capacity(bytes);
@@ -95,7 +92,7 @@ async fn whole(x: &Exchange<'_>, permit: &Permit<Pull>, last: Option<String>) ->
             }
             comma = ",";
         }
-        last = page.tags.into_iter().next_back();
+        last = page.tags.last().cloned();
         if !page.more || last.is_none() {
             break;
         }
