@@ -165,7 +165,7 @@ impl Acceptor {
                     );
                 }
                 Err(stopped) => {
-                    tracing::error!(%stopped, "the certificate authorities of clients could not be read again")
+                    tracing::error!(%stopped, "the certificate authorities of clients could not be read again");
                 }
             }
         }
