@@ -18,6 +18,8 @@ use crate::outlet::Outlet;
 use crate::read_pool::ReadPool;
 use crate::v2::range::Span;
 
+/// How far ahead of what goes out a disk is asked: one large run while the last one is sent.
+const AHEAD: u64 = 2 * 1024 * 1024;
 /// What is shorter goes through memory, in one write with what stands before it.
 const OUTLET_MIN: u64 = 32 * 1024;
 
@@ -39,6 +41,10 @@ pub struct BlobBody {
     left: u64,
     means: Means,
     reading: Option<Reading>,
+    /// Bytes were not in the page cache.
+    is_cold: bool,
+    /// Up to where the disk has been asked for bytes ahead.
+    asked_until: u64,
 }
 
 /// How the bytes of files get out.
@@ -85,6 +91,8 @@ impl BlobBody {
             left,
             means,
             reading: None,
+            is_cold: false,
+            asked_until: 0,
         }
     }
 
@@ -130,7 +138,9 @@ impl BlobBody {
 
     fn hand_over(&mut self, file: BlobFile, span: Span, outlet: Outlet) -> Option<Bytes> {
         let now = self.split(&file, span, Outlet::RUN_MAX);
-        if file.is_cached(span.first, now as u64) {
+        let is_here = file.is_cached(span.first, now as u64);
+        self.look_ahead(is_here, &file, span, now);
+        if is_here {
             return Some(outlet.stand_in(file, span.first, now));
         }
         self.reading = Some(Box::pin(async move {
@@ -146,17 +156,30 @@ impl BlobBody {
         let mut room = self.means.pool.take();
         let now = self.split(&file, span, room.len());
         room.cut(now);
-        if file.read_cached(room.bytes_mut(), span.first) == now {
+        let is_here = file.read_cached(room.bytes_mut(), span.first) == now;
+        self.look_ahead(is_here, &file, span, now);
+        if is_here {
             return Some(room.into_bytes());
         }
         self.reading = Some(Box::pin(async move {
-            file.bring(span.first, now as u64)
-                .await
-                .map_err(io::Error::other)?;
             let room = file.read_into(span.first, room).await.map_err(io::Error::other)?;
             Ok(room.into_bytes())
         }));
         None
+    }
+
+    /// Once bytes were missing in the page cache, those behind the next `now` are read while these go out.
+    fn look_ahead(&mut self, is_here: bool, file: &BlobFile, span: Span, now: usize) {
+        self.is_cold |= !is_here;
+        let next = span.first + now as u64;
+        if !self.is_cold || next > span.last || next < self.asked_until {
+            return;
+        }
+        let len = AHEAD.min(span.last - next + 1);
+        self.asked_until = next + len;
+        let file = file.clone();
+        // A disk that fails will say so when it is their turn.
+        tokio::spawn(async move { drop(file.bring(next, len).await) });
     }
 
     /// How much of the span is the next step of at most `most` bytes; what is left is put back.

@@ -125,19 +125,24 @@ impl BlobFile {
     {
         let blob = self.clone();
         blocking(move || {
-            let bytes = buffer.as_mut();
-            let read = blob
-                .open
-                .file
-                .read_full_at(bytes, offset)
-                .map_err(|error| Error::io("read", blob.open.location.to_string().as_ref(), error))?;
-            if read == bytes.len() {
-                Ok(buffer)
-            } else {
-                Err(blob.short_file(blob.size(), offset + read as u64))
-            }
+            blob.read_now(buffer.as_mut(), offset)?;
+            Ok(buffer)
         })
         .await
+    }
+
+    /// Fills `bytes`. Blocks.
+    pub(super) fn read_now(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {
+        let read = self
+            .open
+            .file
+            .read_full_at(bytes, offset)
+            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error))?;
+        if read == bytes.len() {
+            Ok(())
+        } else {
+            Err(self.short_file(self.size(), offset + read as u64))
+        }
     }
 
     fn short_file(&self, expected: u64, found: u64) -> Error {

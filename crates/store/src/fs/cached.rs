@@ -1,27 +1,21 @@
 //! What the page cache holds of a blob, and bringing more of it there before it is sent.
 //!
-//! The kernel's own read-ahead is small, and what was written past the page cache is not in it at all; so who sends a
-//! blob asks for large windows ahead of what it sends now. Looking never waits for the disk; bringing does, on a
-//! blocking thread. Units: bytes. Fails: `Io`, where the disk does; what is only advice fails without a word.
+//! What was written past the page cache is not in it, and the kernel's own read-ahead may be small; so who sends a blob
+//! that is not there has it read a window ahead of what goes out. Looking never waits for the disk; bringing does, on a
+//! blocking thread. It reads the bytes and forgets them: what is only asked for (`posix_fadvise`) comes in single pages,
+//! and each later pull would pay for their number. Units: bytes. Fails: `Io`, where the disk does.
 
-use std::fs::File;
 use std::io::IoSliceMut;
-use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise};
 use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::{BlobFile, blocking};
 use crate::error::Error;
 
-/// How far ahead of what is sent the disk is asked for bytes: some large reads under way at any time.
-const AHEAD: u64 = 8 * 1024 * 1024;
-/// What is asked for at once; the kernel cuts longer wishes.
-const ASK: u64 = 128 * 1024;
+/// What is read at once: a large request to the disk, and little memory.
+const STEP: u64 = 512 * 1024;
 /// One byte in so many is looked at: pages come and go in longer runs than this.
-const LOOK: u64 = 128 * 1024;
+const LOOK: u64 = 256 * 1024;
 
 impl BlobFile {
     /// Reads into `buffer` what the page cache has from `offset` on, without waiting: how many bytes, 0 if none.
@@ -45,33 +39,21 @@ impl BlobFile {
         looks(offset, len).all(|at| self.read_cached(&mut [0], at) == 1)
     }
 
-    /// Brings these bytes into the page cache, and has the disk begin with those behind them.
+    /// Brings these bytes into the page cache, as far as the blob has them.
     pub async fn bring(&self, offset: u64, len: u64) -> Result<(), Error> {
-        let Some(file) = self.file().map(Arc::clone) else {
-            return Ok(());
-        };
-        let ahead = self.size().min(offset.saturating_add(len).saturating_add(AHEAD));
-        let location = self.location().clone();
+        let end = self.size().min(offset.saturating_add(len));
+        let blob = self.clone();
         blocking(move || {
-            ask(&file, offset, ahead);
-            for at in looks(offset, len) {
-                file.read_exact_at(&mut [0], at)
-                    .map_err(|error| Error::io("read", location.to_string().as_ref(), error))?;
+            let mut at = offset;
+            let mut bytes = vec![0; usize::try_from(STEP.min(end.saturating_sub(at))).unwrap_or(0)];
+            while at < end {
+                let step = usize::try_from(STEP.min(end - at)).unwrap_or(0);
+                blob.read_now(&mut bytes[..step], at)?;
+                at += step as u64;
             }
             Ok(())
         })
         .await
-    }
-}
-
-/// Asks for bytes `from..to` without waiting for them.
-fn ask(file: &File, from: u64, to: u64) {
-    let mut at = from;
-    while at < to {
-        if fadvise(file, at, NonZeroU64::new(ASK.min(to - at)), Advice::WillNeed).is_err() {
-            return;
-        }
-        at += ASK;
     }
 }
 

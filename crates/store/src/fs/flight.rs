@@ -1,4 +1,5 @@
-//! A piece of an upload under way: hashed and written side by side, on worker threads.
+//! A piece of an upload under way: written by one worker thread and hashed by another. Pieces are hashed in their order,
+//! each when the one before is done; they are written as they come.
 //!
 //! Small pieces do both on one thread, because waking a second one costs more than it saves. A flight runs to its end
 //! even when nobody waits for it any more.
@@ -6,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::part::Part;
@@ -34,55 +36,74 @@ impl Piece {
     }
 }
 
-/// The end of a flight. Hasher and piece are missing if a worker died.
+/// The hash of all pieces up to one: here, or still with the piece before.
 #[derive(Debug)]
-pub(super) struct Landed {
-    pub(super) hasher: Option<Hasher>,
-    pub(super) piece: Option<Piece>,
-    pub(super) written: Result<(), Error>,
+pub(super) enum Chain {
+    Here(Hasher),
+    Coming(oneshot::Receiver<Hasher>),
 }
 
-/// Hashes `piece` and writes it at `offset`.
-pub(super) async fn fly(part: Arc<Part>, piece: Piece, offset: u64, mut hasher: Hasher) -> Landed {
+impl Chain {
+    /// Gives the chain up to here to the next piece, with the place where it leaves what it makes of it.
+    pub(super) fn extend(&mut self) -> (Self, oneshot::Sender<Hasher>) {
+        let (link, coming) = oneshot::channel();
+        (std::mem::replace(self, Self::Coming(coming)), link)
+    }
+
+    /// The hash of all pieces. Fails: `Stopping`, if a worker died with it.
+    pub(super) async fn end(&mut self) -> Result<&Hasher, Error> {
+        if let Self::Coming(hasher) = self {
+            *self = Self::Here(hasher.await.map_err(|_| Error::Stopping)?);
+        }
+        match self {
+            Self::Here(hasher) => Ok(hasher),
+            Self::Coming(_) => Err(Error::Stopping),
+        }
+    }
+
+    async fn take(self) -> Result<Hasher, Error> {
+        match self {
+            Self::Here(hasher) => Ok(hasher),
+            Self::Coming(hasher) => hasher.await.map_err(|_| Error::Stopping),
+        }
+    }
+}
+
+/// Writes `piece` at `offset`, and hashes it when the hash of what stands before it is there.
+pub(super) async fn fly(
+    part: Arc<Part>,
+    piece: Piece,
+    offset: u64,
+    chain: Chain,
+    link: oneshot::Sender<Hasher>,
+) -> Result<(), Error> {
     if piece.bytes().len() < SIDE_BY_SIDE_MIN {
+        let mut hasher = chain.take().await?;
         let both = spawn_blocking(move || {
             let written = part.write(piece.bytes(), offset);
             hasher.update(piece.bytes());
+            // Nobody waits for it where the upload was given up.
+            let _ = link.send(hasher);
             drop(part); // here, because the last one may have a file to remove
-            Landed {
-                hasher: Some(hasher),
-                piece: Some(piece),
-                written,
-            }
+            written
         });
-        return both.await.unwrap_or_else(|_| Landed::lost());
+        return both.await.unwrap_or(Err(Error::Stopping));
     }
     let piece = Arc::new(piece);
     let shared = Arc::clone(&piece);
-    let hash = spawn_blocking(move || {
-        hasher.update(shared.bytes());
-        hasher
-    });
-    let shared = Arc::clone(&piece);
     let write = spawn_blocking(move || part.write(shared.bytes(), offset));
-    let (Ok(hasher), Ok(written)) = (hash.await, write.await) else {
-        return Landed::lost();
-    };
-    Landed {
-        hasher: Some(hasher),
-        piece: Arc::into_inner(piece),
-        written,
-    }
+    let hashed = hash(piece, chain, link).await;
+    let written = write.await.unwrap_or(Err(Error::Stopping));
+    hashed.and(written)
 }
 
-impl Landed {
-    fn lost() -> Self {
-        Self {
-            hasher: None,
-            piece: None,
-            written: Err(Error::Stopping),
-        }
-    }
+async fn hash(piece: Arc<Piece>, chain: Chain, link: oneshot::Sender<Hasher>) -> Result<(), Error> {
+    let mut hasher = chain.take().await?;
+    let hash = spawn_blocking(move || {
+        hasher.update(piece.bytes());
+        let _ = link.send(hasher);
+    });
+    hash.await.map_err(|_| Error::Stopping)
 }
 
 /// Feeds the first `size` bytes of the file to `hasher`. Blocks.

@@ -5,7 +5,7 @@
 //! slower and never stop them.
 //! A *head* is the small first buffer of an upload: most uploads end in it, and never reach a file. Heads have their
 //! own budget. The others grow with what has arrived (a promise of size buys nothing) up to a fair share: the pool over
-//! two buffers for each upload that is writing, so four fast ones get large buffers and four hundred get small ones.
+//! `EACH` buffers for each upload that is writing, so four fast ones get large buffers and four hundred get small ones.
 //! Units: bytes. A buffer's memory is aligned to `block` and so is its end in the file: direct writes need both.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,8 @@ use bytes::{Buf, Bytes};
 
 /// The least worth a trip to a worker thread; smaller shares are not handed out.
 const SHARE_MIN: usize = 64 * 1024;
+/// Buffers of one upload: one that fills, and those under way.
+const EACH: usize = 4;
 /// The largest head; what is larger is better off in a file.
 const HEAD_MAX: usize = 1024 * 1024;
 /// Memory for all heads.
@@ -80,6 +82,11 @@ impl Pool {
         })
     }
 
+    /// What ends of buffers in their file are multiples of.
+    pub(super) fn block(&self) -> u64 {
+        self.block as u64
+    }
+
     /// A head, for the bytes from offset 0 on.
     pub(super) fn head(self: &Arc<Self>) -> Option<Buffer> {
         self.with(|state| {
@@ -98,7 +105,7 @@ impl Pool {
     /// What an upload that has received `offset` bytes should have: as much again, within its fair share.
     pub(super) fn share(&self, offset: u64) -> usize {
         let writing = self.with(|state| state.writing).max(1);
-        let fair = (self.total / (2 * writing)).clamp(SHARE_MIN, self.largest);
+        let fair = (self.total / (EACH * writing)).clamp(SHARE_MIN, self.largest);
         let grown = usize::try_from(offset)
             .unwrap_or(usize::MAX)
             .clamp(SHARE_MIN, fair);
@@ -202,11 +209,8 @@ impl Buffer {
         self.begin + self.len == self.end
     }
 
-    pub(super) fn is_head(&self) -> bool {
-        self.is_head
-    }
-
-    pub(super) fn capacity(&self) -> usize {
+    #[cfg(test)]
+    fn capacity(&self) -> usize {
         self.capacity
     }
 }
@@ -254,15 +258,15 @@ mod tests {
 
     #[test]
     fn a_share_grows_with_what_arrived_and_shrinks_with_company() {
-        let pool = Pool::new(8, 4 * MIB, 16 * 1024, 4096);
-        let four: Vec<_> = (0..4).map(|_| pool.enter()).collect();
+        let pool = Pool::new(32, MIB, 16 * 1024, 4096);
+        let eight: Vec<_> = (0..8).map(|_| pool.enter()).collect();
         assert_eq!(pool.share(0), 64 * 1024);
         assert_eq!(pool.share(300 * 1024), 256 * 1024);
-        assert_eq!(pool.share(1 << 40), 4 * MIB);
-        let more: Vec<_> = (0..60).map(|_| pool.enter()).collect();
-        assert_eq!(pool.share(1 << 40), 256 * 1024);
-        drop((four, more));
-        assert_eq!(pool.share(1 << 40), 4 * MIB);
+        assert_eq!(pool.share(1 << 40), MIB);
+        let more: Vec<_> = (0..56).map(|_| pool.enter()).collect();
+        assert_eq!(pool.share(1 << 40), 128 * 1024);
+        drop((eight, more));
+        assert_eq!(pool.share(1 << 40), MIB);
     }
 
     #[test]

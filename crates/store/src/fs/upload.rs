@@ -1,12 +1,13 @@
 //! P-UPLOAD: bytes arrive in order, are hashed and written side by side, and become a blob once their digest is proven.
 //!
-//! Shape: `Upload` --append--> `Upload` --verify--> `Verified`. One piece is in flight, hashed by one worker thread and
-//! written by another, while the next fills: at most two buffers an upload. Nothing is on disk until the head is full.
+//! Shape: `Upload` --append--> `Upload` --verify--> `Verified`. While a piece fills, up to `FLIGHTS` before it are under way:
+//! hashed one after the other, and each written as soon as it is full. Nothing is on disk until the head is full.
 //! Cancelling: every method may be dropped at any await. What was taken stays taken, `offset` says how much that is,
 //! and the next call goes on from there; work that was begun ends on its own.
 //! Dropping an `Upload` removes its file, unless a checkpoint was taken: then the file waits for `resume`.
 //! Fails: `NoRoom`, `Io` (the upload can then only be discarded), `DigestMismatch` (the bytes are gone).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use oci::{Algorithm, Digest};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::flight::{self, Landed, Piece};
+use super::flight::{self, Chain, Piece};
 use super::part::Part;
 use super::pool::{Buffer, Writing};
 use super::verified::{Body, Verified};
@@ -22,6 +23,8 @@ use super::{BootId, Inner, blocking};
 use crate::error::Error;
 use crate::hash::Hasher;
 
+/// Pieces under way at once: the hash has one, and the disk has the next before it is done with one.
+const FLIGHTS: usize = 3;
 /// What is hashed here and now: it takes less than the way to another thread.
 const AT_ONCE_MAX: usize = 32 * 1024;
 
@@ -59,10 +62,10 @@ pub struct Upload {
     /// Bytes given to flights: `sent + filling.len() == offset`.
     sent: u64,
     filling: Option<Buffer>,
-    spare: Option<Buffer>,
-    flight: Option<JoinHandle<Landed>>,
-    /// None while a piece is in flight.
-    hasher: Option<Hasher>,
+    /// In the order of their bytes.
+    flights: VecDeque<JoinHandle<Result<(), Error>>>,
+    /// The hash of what was sent.
+    chain: Chain,
     writing: Option<Writing>,
     failed: bool,
 }
@@ -83,9 +86,8 @@ impl Upload {
             offset,
             sent: offset,
             filling: None,
-            spare: None,
-            flight: None,
-            hasher: Some(hasher),
+            flights: VecDeque::new(),
+            chain: Chain::Here(hasher),
             writing: None,
             failed: false,
         }
@@ -103,7 +105,7 @@ impl Upload {
         self.offset
     }
 
-    /// Takes `bytes`, waiting while two buffers' worth is under way. After a failure only `discard` is possible.
+    /// Takes `bytes`, waiting while too many pieces are under way. After a failure only `discard` is possible.
     pub async fn append(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         self.refuse_failed()?;
         while !bytes.is_empty() {
@@ -131,71 +133,63 @@ impl Upload {
         }
         let pool = Arc::clone(&self.store.pool);
         self.writing.get_or_insert_with(|| pool.enter());
-        let share = pool.share(self.offset);
         if self.filling.is_some() {
-            self.land().await?;
+            // Pieces that share a block are written one after the other.
+            let apart = self.sent.is_multiple_of(pool.block());
+            self.land_but(if apart { FLIGHTS - 1 } else { 0 }).await?;
             if let Some(full) = self.filling.take() {
                 self.send(Piece::Buffer(full));
             }
         }
-        // One that fits the share is reused; one that does not goes back first, for others or for a better one.
-        let fits = |buffer: &Buffer| buffer.capacity() <= share && buffer.capacity() * 2 > share;
-        let mut next = self.spare.take().filter(fits).or_else(|| pool.take(share));
-        if next.is_none() {
-            self.land().await?;
-            next = self.spare.take();
+        let share = pool.share(self.offset);
+        let mut next = pool.take(share);
+        while next.is_none() && !self.flights.is_empty() {
+            self.land_but(self.flights.len() - 1).await?;
+            next = pool.take(share);
         }
         self.filling = next.map(|buffer| buffer.at(self.offset));
         Ok(())
     }
 
-    /// Sets `piece` under way. Nothing else may be in flight.
+    /// Sets `piece` under way.
     fn send(&mut self, piece: Piece) {
-        let Some(hasher) = self.hasher.take() else {
-            self.failed = true; // a worker died with it
-            return;
-        };
         let offset = self.sent;
         self.sent += piece.bytes().len() as u64;
-        self.flight = Some(tokio::spawn(flight::fly(
+        let (chain, link) = self.chain.extend();
+        self.flights.push_back(tokio::spawn(flight::fly(
             Arc::clone(&self.part),
             piece,
             offset,
-            hasher,
+            chain,
+            link,
         )));
     }
 
-    /// Waits for the piece in flight.
-    async fn land(&mut self) -> Result<(), Error> {
-        let Some(flight) = &mut self.flight else {
-            return self.refuse_failed();
-        };
-        let landed = flight.await;
-        self.flight = None;
-        let Ok(landed) = landed else {
-            self.failed = true;
-            return Err(Error::Stopping);
-        };
-        self.hasher = landed.hasher;
-        if let Some(Piece::Buffer(buffer)) = landed.piece
-            && !buffer.is_head()
-        {
-            self.spare = Some(buffer);
+    /// Waits until at most `most` pieces are under way.
+    async fn land_but(&mut self, most: usize) -> Result<(), Error> {
+        while self.flights.len() > most {
+            let Some(flight) = self.flights.front_mut() else {
+                break;
+            };
+            let landed = flight.await;
+            self.flights.pop_front();
+            // A worker that died took its part of the hash along.
+            let written = landed.unwrap_or(Err(Error::Stopping));
+            self.failed |= written.is_err();
+            written?;
         }
-        self.failed |= landed.written.is_err();
-        landed.written
+        self.refuse_failed()
     }
 
     /// Everything taken is hashed and with the kernel; the buffers are given back.
     async fn settle(&mut self) -> Result<(), Error> {
-        self.land().await?;
+        self.land_but(0).await?;
         if let Some(buffer) = self.filling.take()
             && !buffer.bytes().is_empty()
         {
             self.send(Piece::Buffer(buffer));
-            self.land().await?;
+            self.land_but(0).await?;
         }
-        self.spare = None;
         self.writing = None;
         Ok(())
     }
@@ -205,12 +199,12 @@ impl Upload {
     pub async fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
         self.refuse_failed()?;
         self.settle().await?;
-        let hasher = self.hasher.as_ref().ok_or(Error::Stopping)?;
+        let hash_state = self.chain.end().await?.state();
         self.part.keep(true);
         Ok(Checkpoint {
             offset: self.offset,
             algorithm: self.algorithm,
-            hash_state: hasher.state(),
+            hash_state,
             boot_id: self.store.boot_id,
         })
     }
@@ -252,7 +246,7 @@ impl Upload {
         }
         self.settle().await?;
         if algorithm == self.algorithm {
-            let hasher = self.hasher.take().ok_or(Error::Stopping)?;
+            let hasher = self.chain.end().await?.clone();
             return Ok((hasher.finish(), Body::File(part)));
         }
         let size = self.offset;
@@ -267,7 +261,7 @@ impl Upload {
     /// Drops the bytes and gives their room back.
     pub async fn discard(mut self) {
         self.part.keep(false); // should we be cancelled, the last writer removes the file
-        if let Some(flight) = self.flight.take() {
+        for flight in self.flights.drain(..) {
             let _ = flight.await; // its result does not matter any more, only its end
         }
         let part = Arc::clone(&self.part);
