@@ -35,6 +35,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "compose",
             "nginx",
             "documents",
+            "readme",
             "adopt",
         ],
     )
