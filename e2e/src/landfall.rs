@@ -162,6 +162,24 @@ impl Landfall {
         landfall
     }
 
+    /// A server with a folder of its own, for `busy` with the password `bee`, as the tool `htpasswd` wrote it down.
+    #[must_use]
+    pub fn start_with_password() -> Self {
+        let folder = TempDir::with_prefix("landfall-").expect("a temporary folder can be made");
+        let passwords = folder.path().join("registry.password");
+        let line = crate::command::run(crate::command::program("htpasswd").args(["-Bbn", "busy", "bee"]))
+            .succeeded()
+            .stdout();
+        fs::write(&passwords, format!("{line}\n")).expect("a password file can be written");
+        let mut landfall = Launch::with_data(&program(), folder.path())
+            .env("REGISTRY_AUTH", "htpasswd")
+            .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
+            .env("REGISTRY_AUTH_HTPASSWD_PATH", &passwords)
+            .start();
+        landfall.own_folder = Some(folder);
+        landfall
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

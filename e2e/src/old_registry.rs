@@ -1,7 +1,8 @@
 //! The registry that people come from: Debian's `docker-registry`, with a folder and a configuration of its own, and what
 //! any registry holds, written down so that two can be compared.
 //!
-//! Fails: by panic. The machine's own configuration of that program is not looked at.
+//! Fails: by panic. The machine's own configuration of that program is not looked at. The program is the one that
+//! `cargo xtask setup` unpacked, or else the machine's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,8 @@ use crate::client::digest;
 use crate::http::{Body, Connection, Request, Response};
 
 const START_SECONDS_MAX: u64 = 60;
+/// Where `cargo xtask setup` puts it: its package is not installed, because of the configuration that it brings.
+const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin/docker-registry");
 /// Every type of manifest, so that none is converted.
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -59,7 +62,12 @@ impl OldRegistry {
         );
         let file = folder.path().join("config.yml");
         fs::write(&file, config).expect("a configuration can be written");
-        let mut command = Command::new("docker-registry");
+        let program = if Path::new(UNPACKED).is_file() {
+            UNPACKED
+        } else {
+            "docker-registry"
+        };
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
             command.env_remove(name);
         }
@@ -70,7 +78,9 @@ impl OldRegistry {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start docker-registry: {error}; is it installed?"));
+            .unwrap_or_else(|error| {
+                panic!("cannot start docker-registry: {error}; `cargo xtask setup` gets it")
+            });
         let mut registry = Self {
             child,
             address,

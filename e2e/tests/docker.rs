@@ -9,6 +9,7 @@ use e2e::dice::Dice;
 use e2e::docker::Docker;
 use e2e::image::write_build_folder;
 use e2e::landfall::{self, Landfall, Launch};
+use e2e::traffic::Traffic;
 
 /// The registry as the well-known tutorial sets it up: four variables, a password file, a folder.
 fn registry_of_the_tutorial(folder: &std::path::Path) -> Landfall {
@@ -105,18 +106,28 @@ fn layers_that_the_registry_has_are_not_sent_again() {
     let docker = Docker::start();
     let registry = landfall.address();
     let mut dice = Dice::new(2);
-    let layer = dice.bytes(2_000_000);
-    write_build_folder(&docker.folder("build"), &[("base", &layer)]);
+    let layers = [dice.bytes(2_000_000), dice.bytes(1000)];
+    write_build_folder(
+        &docker.folder("build"),
+        &[("base", &layers[0]), ("more", &layers[1])],
+    );
     let build = docker.folder("build").display().to_string();
 
     let first = format!("{registry}/team/first:1");
+    let mut traffic = Traffic::of(&landfall);
     docker.run(&["build", "--tag", &first, &build]).succeeded();
     docker.run(&["push", &first]).succeeded().says(": Pushed");
+    assert_eq!(
+        traffic.so_far().sent("team/first"),
+        3,
+        "two layers and a configuration"
+    );
     docker
         .run(&["push", &first])
         .succeeded()
         .says("Layer already exists")
         .does_not_say(": Pushed");
+    assert_eq!(traffic.so_far().sent("team/first"), 0);
 
     let second = format!("{registry}/team/second:1");
     docker.run(&["tag", &first, &second]).succeeded();
@@ -125,9 +136,55 @@ fn layers_that_the_registry_has_are_not_sent_again() {
         .succeeded()
         .says("Mounted from team/first")
         .does_not_say(": Pushed");
+    let requests = traffic.so_far();
+    assert_eq!(requests.mounted("team/second"), 2, "{requests:?}");
+    assert!(
+        requests.sent("team/second") <= 1,
+        "the configuration: {requests:?}"
+    );
 
     forget_all_images(&docker);
     docker.run(&["pull", &second]).succeeded();
+}
+
+#[test]
+fn images_of_two_platforms_become_one_and_each_machine_gets_its_own() {
+    let landfall = Landfall::start();
+    let docker = Docker::start();
+    let name = format!("{}/team/several", landfall.address());
+    for (platform, seed) in [("amd64", 5), ("arm64", 6)] {
+        let build = docker.folder(platform);
+        write_build_folder(&build, &[("content", &Dice::new(seed).bytes(20_000))]);
+        let (build, tag) = (build.display().to_string(), format!("{name}:{platform}"));
+        let on = format!("--platform=linux/{platform}");
+        docker.run(&["build", &on, "--tag", &tag, &build]).succeeded();
+        docker.run(&["push", &tag]).succeeded();
+    }
+    let several = format!("{name}:1");
+    let (amd64, arm64) = (format!("{name}:amd64"), format!("{name}:arm64"));
+    docker
+        .run(&["manifest", "create", "--insecure", &several, &amd64, &arm64])
+        .succeeded();
+    let digest = docker
+        .run(&["manifest", "push", "--insecure", &several])
+        .succeeded()
+        .stdout();
+    docker
+        .run(&["manifest", "inspect", "--insecure", &several])
+        .succeeded()
+        .says("amd64")
+        .says("arm64");
+    for reference in [several, format!("{name}@{digest}")] {
+        for platform in ["amd64", "arm64"] {
+            forget_all_images(&docker);
+            let on = format!("--platform=linux/{platform}");
+            docker.run(&["pull", &on, &reference]).succeeded();
+            let found = docker
+                .run(&["image", "inspect", "--format={{.Architecture}}", &reference])
+                .succeeded();
+            assert_eq!(found.stdout(), platform);
+        }
+    }
 }
 
 #[test]

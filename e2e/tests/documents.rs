@@ -1,8 +1,6 @@
 //! What the documents tell a person to type is typed here, and the Chinese pages tell the same.
 //!
-//! Shape: in a page, `<!-- file: NAME -->` before a block makes that file, `<!-- run -->` before a console block types its
-//! lines that start with `$ `, in the page's order, in one folder. A console block that cannot be run says why:
-//! `<!-- not run: REASON -->`. No other console block may stand in a page.
+//! Shape: the marks in the pages are those of [`e2e::pages`]. A page is followed in its order, in one folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,53 +8,15 @@ use std::path::PathBuf;
 use e2e::compose::Machine;
 use e2e::dice::Dice;
 use e2e::image::write_build_folder;
+use e2e::pages::{self, Block};
 
-#[derive(Debug, PartialEq)]
-enum Block {
-    File(String, String),
-    Run(Vec<String>),
-    NotRun(Vec<String>),
-}
-
-fn page(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The blocks that mean something to the runner.
-fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut marker = "";
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            let comment = marker.trim_start_matches("<!-- ").trim_end_matches(" -->");
-            let typed = || body.iter().filter_map(|line| line.strip_prefix("$ "));
-            // What stands behind ` # ` is for the reader, in the reader's language.
-            let typed = || typed().map(|line| line.split("  # ").next().unwrap_or(line).trim().to_owned());
-            if let Some(name) = comment.strip_prefix("file: ") {
-                blocks.push(Block::File(name.to_owned(), body.join("\n") + "\n"));
-            } else if comment == "run" {
-                blocks.push(Block::Run(typed().collect()));
-            } else if comment.starts_with("not run: ") {
-                blocks.push(Block::NotRun(typed().collect()));
-            } else {
-                assert_ne!(language, "console", "neither run nor explained: {body:?}");
-            }
-            marker = "";
-        } else if !line.is_empty() {
-            marker = if line.starts_with("<!-- ") { line } else { "" };
-        }
-    }
-    blocks
+fn blocks(name: &str) -> Vec<Block> {
+    pages::blocks(&pages::read(&format!("docs/{name}")))
 }
 
 /// Does what a page says, as its reader does.
 fn follow(machine: &Machine, name: &str, after: &dyn Fn(&str)) {
-    let blocks = blocks(&page(name));
+    let blocks = blocks(name);
     assert!(
         blocks.iter().any(|block| matches!(block, Block::Run(_))),
         "{name} tells nothing to do"
@@ -72,6 +32,7 @@ fn follow(machine: &Machine, name: &str, after: &dyn Fn(&str)) {
                 }
                 after(line);
             }),
+            Block::Serve { .. } => panic!("{name}: what serves in these pages runs in a container"),
             Block::NotRun(_) => {}
         }
     }
@@ -142,10 +103,6 @@ fn the_tutorial() {
 #[test]
 fn the_chinese_pages_tell_people_to_do_the_same() {
     for name in ["behind-a-proxy.md", "from-registry.md", "lan.md", "tutorial.md"] {
-        assert_eq!(
-            blocks(&page(name)),
-            blocks(&page(&format!("zh-CN/{name}"))),
-            "{name}"
-        );
+        assert_eq!(blocks(name), blocks(&format!("zh-CN/{name}")), "{name}");
     }
 }

@@ -2,24 +2,15 @@
 
 use std::fs;
 
-use e2e::command::{program, run};
 use e2e::containers::Containers;
 use e2e::dice::Dice;
 use e2e::image::write_build_folder;
-use e2e::landfall::{self, Launch};
+use e2e::landfall::Landfall;
+use e2e::traffic::Traffic;
 
 #[test]
 fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
-    let folder = tempfile::tempdir().unwrap();
-    let line = run(program("htpasswd").args(["-Bbn", "busy", "bee"]))
-        .succeeded()
-        .stdout();
-    fs::write(folder.path().join("htpasswd"), line).unwrap();
-    let landfall = Launch::with_data(&landfall::program(), folder.path())
-        .env("REGISTRY_AUTH", "htpasswd")
-        .env("REGISTRY_AUTH_HTPASSWD_REALM", "Registry")
-        .env("REGISTRY_AUTH_HTPASSWD_PATH", folder.path().join("htpasswd"))
-        .start();
+    let landfall = Landfall::start_with_password();
     let registry = landfall.address().to_string();
     let machine = Containers::default();
     let podman = |arguments: &[&str]| machine.podman(arguments);
@@ -60,8 +51,18 @@ fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
         podman(&["pull", "--tls-verify=false", &reference]).succeeded();
         podman(&["images", "--digests"]).succeeded().says(&digest);
     }
+    let mut traffic = Traffic::of(&landfall);
+    let pulled = format!("{image}@{digest}");
+    podman(&["push", "--tls-verify=false", &pulled, &format!("{image}:again")]).succeeded();
+    assert_eq!(traffic.so_far().sent("team/first"), 0, "all of it is there");
     let other = format!("{registry}/team/second:1");
-    podman(&["push", "--tls-verify=false", &format!("{image}@{digest}"), &other]).succeeded();
+    podman(&["push", "--tls-verify=false", &pulled, &other]).succeeded();
+    let requests = traffic.so_far();
+    assert_eq!(requests.mounted("team/second"), 2, "both layers: {requests:?}");
+    assert!(
+        requests.sent("team/second") <= 1,
+        "the configuration: {requests:?}"
+    );
     podman(&[
         "search",
         "--tls-verify=false",
@@ -76,4 +77,46 @@ fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
     podman(&["pull", "--tls-verify=false", &tag])
         .failed()
         .says("unauthorized");
+}
+
+#[test]
+fn one_build_for_two_platforms_is_pushed_whole_and_each_machine_gets_its_own() {
+    let landfall = Landfall::start();
+    let machine = Containers::default();
+    let podman = |arguments: &[&str]| machine.podman(arguments);
+    let build = machine.folder("build");
+    write_build_folder(&build, &[("content", &Dice::new(2).bytes(100_000))]);
+    let image = format!("{}/team/several", landfall.address());
+    let target = format!("docker://{image}:1");
+    let digest_file = machine.folder("digest").display().to_string();
+    podman(&[
+        "build",
+        // With its cache, this version takes the first platform's image for the second one's.
+        "--no-cache",
+        "--platform=linux/amd64,linux/arm64",
+        "--manifest=several",
+        &build.display().to_string(),
+    ])
+    .succeeded();
+    podman(&[
+        "manifest",
+        "push",
+        "--all",
+        "--tls-verify=false",
+        "--digestfile",
+        &digest_file,
+        "several",
+        &target,
+    ])
+    .succeeded();
+    podman(&["manifest", "rm", "several"]).succeeded();
+    let digest = fs::read_to_string(machine.folder("digest")).unwrap();
+    for reference in [format!("{image}:1"), format!("{image}@{}", digest.trim())] {
+        for platform in ["amd64", "arm64"] {
+            podman(&["rmi", "--all", "--force"]).succeeded();
+            podman(&["pull", "--tls-verify=false", "--arch", platform, &reference]).succeeded();
+            let found = podman(&["image", "inspect", "--format={{.Architecture}}", &reference]).succeeded();
+            assert_eq!(found.stdout(), platform, "{reference}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use e2e::containers::Containers;
 use e2e::dice::Dice;
 use e2e::image::write_layout;
 use e2e::landfall::Landfall;
+use e2e::traffic::Traffic;
 
 #[test]
 fn an_index_of_several_platforms_is_copied_there_and_back_byte_for_byte() {
@@ -80,6 +81,69 @@ fn an_index_of_several_platforms_is_copied_there_and_back_byte_for_byte() {
     skopeo(&["inspect", "--tls-verify=false", &copy])
         .succeeded()
         .says(&index);
+}
+
+#[test]
+fn a_person_logs_in_copies_by_tag_and_by_digest_and_logs_out() {
+    let landfall = Landfall::start_with_password();
+    let machine = Containers::default();
+    let skopeo = |arguments: &[&str]| machine.skopeo(arguments);
+    let registry = landfall.address().to_string();
+    let login = |password: &str| {
+        let password = format!("--password={password}");
+        skopeo(&[
+            "login",
+            "--tls-verify=false",
+            "--username=busy",
+            &password,
+            &registry,
+        ])
+    };
+    let copy = |from: &str, to: &str| {
+        let plain = ["--src-tls-verify=false", "--dest-tls-verify=false"];
+        skopeo(
+            &[
+                &["copy", "--all", "--preserve-digests"][..],
+                &plain[..],
+                &[from, to][..],
+            ]
+            .concat(),
+        )
+    };
+    let local = |name: &str| format!("oci:{}:several", machine.folder(name).display());
+    let remote = |rest: &str| format!("docker://{registry}/team/{rest}");
+    fs::create_dir(machine.folder("made")).unwrap();
+    let index = write_layout(&machine.folder("made"), &["amd64", "arm64"], &mut Dice::new(3));
+    let made = blobs_of(&machine.folder("made"));
+
+    copy(&local("made"), &remote("first:1"))
+        .failed()
+        .says("unauthorized");
+    login("wasp").failed().says("invalid username/password");
+    login("bee").succeeded().says("Login Succeeded");
+    copy(&local("made"), &remote("first:1")).succeeded();
+    fs::remove_dir_all(machine.folder("made")).unwrap();
+    for (number, reference) in ["first:1", &format!("first@{index}")].into_iter().enumerate() {
+        let back = number.to_string();
+        copy(&remote(reference), &local(&back)).succeeded();
+        assert_eq!(blobs_of(&machine.folder(&back)), made, "{reference}");
+    }
+
+    let mut traffic = Traffic::of(&landfall);
+    copy(&local("0"), &remote("first:again")).succeeded();
+    assert_eq!(traffic.so_far().sent("team/first"), 0, "all of it is there");
+    copy(&local("0"), &remote("second:1")).succeeded();
+    let requests = traffic.so_far();
+    assert!(requests.mounted("team/second") >= 3, "each layer: {requests:?}");
+    assert!(
+        requests.sent("team/second") <= 2,
+        "the configurations: {requests:?}"
+    );
+
+    skopeo(&["logout", &registry]).succeeded();
+    copy(&remote("first:1"), &local("late"))
+        .failed()
+        .says("unauthorized");
 }
 
 #[test]

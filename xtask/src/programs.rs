@@ -1,11 +1,12 @@
 //! The programs from outside that the tests use: found, or installed, or named as missing.
 //!
-//! Shape: a table of what is needed from Debian's packages, then two programs that are built from source at a fixed version.
+//! Shape: a table of what is needed from Debian's packages, then the older registry, which is unpacked and not installed,
+//! then two programs that are built from source at a fixed version.
 //! Fails: with a sentence that names what is missing and how to get it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::House;
@@ -39,7 +40,6 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("dpkg-deb", &["dpkg"]),
     ("podman", &["podman"]),
     ("skopeo", &["skopeo"]),
-    ("docker-registry", &["docker-registry"]),
     ("buildah", &["buildah"]),
     ("htpasswd", &["apache2-utils"]),
     ("initdb", &["postgresql"]),
@@ -54,8 +54,12 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("go", &["golang-go"]),
 ];
 
+/// The registry that people come from: its package and its program.
+const OLD_REGISTRY: &str = "docker-registry";
+
 pub(crate) fn install(house: &House) -> Outcome {
     let mut tally = install_packages()?;
+    tally += unpack_old_registry(house)?;
     tally += install_conformance(house)?;
     tally += install_cargo_deny(house)?;
     Ok(tally)
@@ -97,6 +101,53 @@ fn install_packages() -> Outcome {
         println!("{name:<12} {}", path.display());
     }
     Ok(Tally::ONE)
+}
+
+/// The older registry, without its package: that brings a configuration in `/etc`, where a Landfall that somebody starts
+/// on this machine would find it and take it for its own. Where it is installed already, that one serves.
+fn unpack_old_registry(house: &House) -> Outcome {
+    let program = house.tools().join(OLD_REGISTRY);
+    if let Some(path) = find(OLD_REGISTRY).or_else(|| program.is_file().then(|| program.clone())) {
+        println!("{OLD_REGISTRY:<12} {}", path.display());
+        return Ok(Tally::ONE);
+    }
+    let cannot = |what: &str, error: std::io::Error| Failure::new(format!("{what}: {error}"));
+    let folder = house.root.join("target/tools").join(OLD_REGISTRY);
+    fs::create_dir_all(&folder).map_err(|error| cannot("a folder for a package", error))?;
+    let mut download = apt_get();
+    download.args(["download", OLD_REGISTRY]).current_dir(&folder);
+    if check(&mut download).is_err() {
+        // The lists are missing or old: only root can renew them, and the failure says so.
+        check(apt_get().arg("update"))?;
+        check(&mut download)?;
+    }
+    let package = newest_package(&folder).map_err(|error| cannot("the downloaded package", error))?;
+    check(
+        Command::new("dpkg-deb")
+            .arg("--extract")
+            .arg(package)
+            .arg(&folder),
+    )?;
+    fs::create_dir_all(house.tools()).map_err(|error| cannot("a folder for programs", error))?;
+    fs::copy(folder.join("usr/bin").join(OLD_REGISTRY), &program)
+        .map_err(|error| cannot("the unpacked program", error))?;
+    println!("{OLD_REGISTRY:<12} {} (unpacked)", program.display());
+    Ok(Tally::ONE)
+}
+
+/// The package that was downloaded last into a folder.
+fn newest_package(folder: &Path) -> std::io::Result<PathBuf> {
+    let mut newest = None;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|end| end == "deb") {
+            let found = (entry.metadata()?.modified()?, entry.path());
+            newest = newest.max(Some(found));
+        }
+    }
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| std::io::Error::other("apt-get left none"))
 }
 
 fn apt_get() -> Command {

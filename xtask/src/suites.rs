@@ -36,6 +36,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "compose",
             "nginx",
             "documents",
+            "readme",
             "adopt",
         ],
     )

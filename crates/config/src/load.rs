@@ -65,6 +65,8 @@ pub struct Values {
     pub(crate) image: bool,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Whether somebody named that file; else it was found in one of the usual places.
+    pub file_named: bool,
 }
 
 impl Values {
@@ -98,6 +100,7 @@ impl Settings {
         let mut report = Report::default();
         let environment = Environment::sort(&sources.environment, &mut report);
         let (mut root, file) = read_configuration(sources, &environment, &mut report);
+        let file_named = named(sources, &environment).is_some();
         environment.apply_registry(&mut root, &mut report);
         environment.apply_landfall(&mut root, sources.read_file, &mut report);
         apply_flags(&sources.flags, &mut root, &mut report);
@@ -113,7 +116,12 @@ impl Settings {
             Ok(Loaded {
                 settings,
                 warnings,
-                values: Values { root, image, file },
+                values: Values {
+                    root,
+                    image,
+                    file,
+                    file_named,
+                },
             })
         } else {
             Err(Problems { errors, warnings })
@@ -167,21 +175,7 @@ fn find_file(
     environment: &Environment,
     report: &mut Report,
 ) -> Option<(PathBuf, Vec<u8>)> {
-    let variable = |name: &'static str| {
-        environment
-            .get(name)
-            .map(|path| (PathBuf::from(path), Origin::Environment(name.into())))
-    };
-    let flag = || {
-        sources
-            .file
-            .clone()
-            .map(|path| (path, Origin::Flag("--config".into())))
-    };
-    let named = flag()
-        .or_else(|| variable("LANDFALL_CONFIG"))
-        .or_else(|| variable("REGISTRY_CONFIGURATION_PATH"));
-    if let Some((path, origin)) = named {
+    if let Some((path, origin)) = named(sources, environment) {
         return match (sources.read_file)(&path) {
             Ok(bytes) => Some((path, bytes)),
             Err(error) => {
@@ -205,6 +199,24 @@ fn find_file(
         }
     }
     None
+}
+
+/// The file that somebody names, and where.
+fn named(sources: &Sources<'_>, environment: &Environment) -> Option<(PathBuf, Origin)> {
+    let variable = |name: &'static str| {
+        environment
+            .get(name)
+            .map(|path| (PathBuf::from(path), Origin::Environment(name.into())))
+    };
+    let flag = || {
+        sources
+            .file
+            .clone()
+            .map(|path| (path, Origin::Flag("--config".into())))
+    };
+    flag()
+        .or_else(|| variable("LANDFALL_CONFIG"))
+        .or_else(|| variable("REGISTRY_CONFIGURATION_PATH"))
 }
 
 fn unreadable(path: &Path, origin: &Origin, error: &io::Error) -> Finding {

@@ -270,6 +270,12 @@ fn files_are_looked_for_in_the_usual_places() {
         .with_file("/etc/landfall/landfall.yaml", "log: {level: error}")
         .with_file("/etc/docker/registry/config.yml", "log: {level: debug}");
     assert_eq!(usual.load_clean().log.level, Level::Error);
+    let found = usual.load().values;
+    assert_eq!(
+        found.file.as_deref(),
+        Some("/etc/landfall/landfall.yaml".as_ref())
+    );
+    assert!(!found.file_named);
     let of_2 = nothing().with_file("/etc/docker/registry/config.yml", "log: {level: debug}");
     assert_eq!(of_2.load_clean().log.level, Level::Debug);
     let of_3 = of_2.with_file("/etc/distribution/config.yml", "log: {level: warn}");
@@ -278,6 +284,7 @@ fn files_are_looked_for_in_the_usual_places() {
         .with_file("/a.yml", "log: {level: error}")
         .with_file("/b.yml", "log: {level: info}");
     let by_old_name = named.env("REGISTRY_CONFIGURATION_PATH", "/a.yml");
+    assert!(by_old_name.load().values.file_named);
     assert_eq!(by_old_name.load_clean().log.level, Level::Error);
     let by_our_name = by_old_name.env("LANDFALL_CONFIG", "/b.yml");
     assert_eq!(by_our_name.load_clean().log.level, Level::Info);

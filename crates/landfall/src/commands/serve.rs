@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let loaded = super::config::settings(arguments)?;
     let log = logging::start(&loaded.settings.log).map_err(|error| Failure::failed("LF-SRV-001", error))?;
     let lines = log.thread();
+    say_which_file(&loaded.values);
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.one_line());
     }
@@ -256,6 +257,18 @@ pub(crate) fn open_catalog(folder: &Path) -> Result<catalog::Catalog, Failure> {
         catalog::Error::NoRoom { .. } => Failure::no_room("LF-CAT-002", with_causes(&error)),
         _ => Failure::failed("LF-CAT-001", with_causes(&error)),
     })
+}
+
+/// A file that nobody named, left by another registry perhaps, may explain everything that surprises.
+fn say_which_file(values: &config::Values) {
+    match &values.file {
+        Some(file) if values.file_named => tracing::info!("configuration: {}", file.display()),
+        Some(file) => tracing::info!(
+            "configuration: {}, found in its usual place; --config FILE names another one",
+            file.display()
+        ),
+        None => {}
+    }
 }
 
 fn say_hello(settings: &Settings, place: &Place) {
