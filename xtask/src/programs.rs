@@ -53,14 +53,17 @@ const PROGRAMS: &[(&str, &[&str])] = &[
 ];
 
 pub(crate) fn install(house: &House) -> Outcome {
-    let mut tally = install_packages()?;
+    let all: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
+    let mut tally = install_packages(&all)?;
     tally += install_conformance(house)?;
     tally += install_cargo_deny(house)?;
     Ok(tally)
 }
 
-fn install_packages() -> Outcome {
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| find(name).is_none()).collect();
+/// Those of [`PROGRAMS`] that have these names.
+pub(crate) fn install_packages(wanted: &[&str]) -> Outcome {
+    let wanted = || PROGRAMS.iter().filter(|(name, _)| wanted.contains(name));
+    let missing: Vec<_> = wanted().filter(|(name, _)| find(name).is_none()).collect();
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -85,7 +88,7 @@ fn install_packages() -> Outcome {
                 .args(packages),
         )?;
     }
-    for (name, packages) in PROGRAMS {
+    for (name, packages) in wanted() {
         let path = find(name).ok_or_else(|| {
             Failure::new(format!(
                 "{name} is missing, also after installing {}",
