@@ -17,6 +17,8 @@ use super::figures::real;
 use super::result::MachineLimit;
 use crate::outcome::words;
 
+const BLOCK_BYTES: usize = 4 << 20;
+
 /// Measures them, in a folder on the disk that the servers use.
 pub(crate) fn measure(folder: &Path, bytes: u64) -> io::Result<Vec<MachineLimit>> {
     fs::create_dir_all(folder)?;
@@ -33,7 +35,7 @@ pub(crate) fn measure(folder: &Path, bytes: u64) -> io::Result<Vec<MachineLimit>
 }
 
 fn write(path: &Path, bytes: u64) -> io::Result<f64> {
-    let mut block = Block::new();
+    let mut block = Block::new(BLOCK_BYTES);
     let length = block.all().len();
     block
         .all()
@@ -58,7 +60,7 @@ fn read(path: &Path, bytes: u64) -> io::Result<f64> {
         .custom_flags(direct)
         .open(path)
         .or_else(|_| File::open(path))?;
-    let mut block = Block::new();
+    let mut block = Block::new(BLOCK_BYTES);
     let began = Instant::now();
     let mut at = 0;
     while at < bytes {

@@ -1,6 +1,7 @@
 //! What the bare server receives: blocks go round between three threads, which read the socket, write the disk and hash.
 //!
-//! Units: bytes; a block is 2 MiB, aligned for the disk, and there are four of them an upload. Shape: the file is written past
+//! Units: bytes; a block is 1 MiB, aligned for the disk, and there are four of them an upload: of the sizes and numbers that
+//! were tried this was fastest, and two blocks of 4 MiB took a little less of the processor. Shape: the file is written past
 //! the page cache (`O_DIRECT`) into space that is set aside first, and synced at the end; a small body is written in one piece.
 //! Fails: a connection or a disk that gives up.
 
@@ -18,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::head;
 
-const BLOCK_BYTES: usize = 2 << 20;
+const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 4;
 /// What every disk takes.
 const ALIGNMENT: usize = 4096;
@@ -165,7 +166,7 @@ pub(super) fn whole(body: &mut Body<'_>, path: &Path) -> io::Result<Received> {
     let (to_hash, from_disk) = sync_channel(BLOCKS);
     let (free, from_hash) = sync_channel(BLOCKS);
     for _ in 0..BLOCKS {
-        let _ = free.send(Block::new());
+        let _ = free.send(Block::new(BLOCK_BYTES));
     }
     let stage = |from, to| Stage { from, to };
     let reading = stage(from_hash, to_disk);
@@ -261,8 +262,9 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn new() -> Self {
-        let bytes = vec![0; BLOCK_BYTES + ALIGNMENT];
+    /// Of this many bytes, a multiple of [`ALIGNMENT`].
+    pub(crate) fn new(size: usize) -> Self {
+        let bytes = vec![0; size + ALIGNMENT];
         let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Self {
             bytes,
@@ -272,6 +274,7 @@ impl Block {
     }
 
     pub(crate) fn all(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + BLOCK_BYTES]
+        let end = self.start + self.bytes.len() - ALIGNMENT;
+        &mut self.bytes[self.start..end]
     }
 }
