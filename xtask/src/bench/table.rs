@@ -27,7 +27,7 @@ pub(crate) fn block(outcome: &Outcome) -> String {
     let unit = outcome.unit;
     let heading = format!("{} [{}]", outcome.heading, outcome.name);
     let mut text = format!(
-        "{heading:<58} {:>9}   {:<19} {:>10} {:>8}\n",
+        "{heading:<66} {:>9}   {:<19} {:>10} {:>8}\n",
         unit.name(),
         "least .. most",
         unit.cpu_name(),
@@ -38,7 +38,7 @@ pub(crate) fn block(outcome: &Outcome) -> String {
         text.push('\n');
     }
     for (product, why) in &outcome.failures {
-        let _ = writeln!(text, "  {:<56} failed: {why}", product.name());
+        let _ = writeln!(text, "  {:<64} failed: {why}", product.name());
     }
     let ratios: Vec<String> = [outcome.to_best_peer(), outcome.to_limit()]
         .into_iter()
@@ -60,7 +60,7 @@ fn line(name: &str, figure: &Figure) -> String {
     let range = format!("{} .. {}", number(figure.least), number(figure.most));
     let [cpu, peak] = [figure.cpu, figure.peak].map(|value| value.map(number).unwrap_or_default());
     format!(
-        "  {name:<56} {:>9}   {range:<19} {cpu:>10} {peak:>8}",
+        "  {name:<64} {:>9}   {range:<19} {cpu:>10} {peak:>8}",
         number(figure.value)
     )
 }

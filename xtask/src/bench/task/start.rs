@@ -15,7 +15,8 @@ use super::super::figures::Spent;
 use super::super::product::Product;
 use super::super::server::Server;
 use super::super::stock::{Image, REPOSITORY};
-use super::super::wire::MANIFEST_TYPE;
+use super::super::usage;
+use super::super::wire::{MANIFEST_TYPE, Wire};
 use super::Task;
 
 /// Connections that fill the catalog.
@@ -50,6 +51,7 @@ impl Task for Start {
             None => bench.folder(server.product)?,
         };
         let (started, seconds) = Server::start_in(bench, server.product, server.mode, folder)?;
+        let cpu_seconds = usage::cpu_seconds(&started.family()?)?;
         let folder = started.end()?;
         if self.is_full {
             *kept = Some(folder);
@@ -57,14 +59,15 @@ impl Task for Start {
         Ok(Spent {
             units: 1,
             seconds,
-            ..Spent::default()
+            cpu_seconds,
+            peak_bytes: 0,
         })
     }
 }
 
 /// Manifests of one image, told apart by an annotation and pushed by their digests.
 fn fill(server: &Server, manifests: u64) -> io::Result<()> {
-    let mut wire = super::super::wire::Wire::open(&server.endpoint)?;
+    let mut wire = Wire::open(&server.endpoint)?;
     let image = Image::new(0);
     image.push(server, &mut wire, REPOSITORY, "latest")?;
     let document: serde_json::Value = serde_json::from_slice(&image.manifest)?;
