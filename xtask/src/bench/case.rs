@@ -2,7 +2,9 @@
 
 use super::figures::Unit;
 use super::product::{Mode, Product};
-use super::task::{BinarySize, Idle, Images, Pull, Push, Reads, Start, TagPages, Tags, Task, Way, What};
+use super::task::{
+    BinarySize, Idle, Images, List, Mixed, Mounts, Pages, Pull, Push, Reads, Start, Tags, Task, Way, What,
+};
 
 /// One line of work, done to every server that can do it.
 pub(crate) struct Case {
@@ -52,6 +54,7 @@ impl Case {
 
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = large();
+    cases.extend(mixed());
     cases.extend(small());
     cases.extend(lists());
     cases.extend(itself());
@@ -90,6 +93,19 @@ fn large() -> Vec<Case> {
         pull("pull-cold", "pull of 1 GiB from the disk", cold),
         pull("ranges-large", "64 ranges of 16 MiB", ranges(16 << 20, 64)),
         pull("ranges-small", "4,096 ranges of 64 KiB", ranges(64 << 10, 4096)),
+    ]
+}
+
+/// Reading and writing at once.
+fn mixed() -> Vec<Case> {
+    let mixed = |name, heading, side| {
+        Case::new(name, heading, Unit::Throughput, side)
+            .limited_by(Product::Bare)
+            .fresh()
+    };
+    vec![
+        mixed("mixed-push", "push of 1 GiB while two pull", Mixed::Push),
+        mixed("mixed-pull", "two pull while 1 GiB is pushed", Mixed::Pull),
     ]
 }
 
@@ -147,16 +163,42 @@ fn small() -> Vec<Case> {
         tags("tag-put-4", "PUT of a new tag, 4 connections", Unit::Rate, 4),
         tags("tag-put-16", "PUT of a new tag, 16 connections", Unit::Rate, 16),
         tags("tag-put-alone", "PUT of a new tag, alone", Unit::Latency, 1),
+        Case::new(
+            "mount",
+            "mounts into new repositories",
+            Unit::Rate,
+            Mounts { connections: 4 },
+        ),
     ]
 }
 
 fn lists() -> Vec<Case> {
-    vec![Case::new(
-        "tags-2000",
-        "pages of 100 of 2,000 tags",
-        Unit::Rate,
-        TagPages { tags: 2000 },
-    )]
+    let pages = |name, heading, pages| Case::new(name, heading, Unit::Rate, pages);
+    vec![
+        pages(
+            "tags-2000",
+            "pages of 100 of 2,000 tags",
+            Pages::of(List::Tags, 2000),
+        ),
+        pages(
+            "tags-million",
+            "pages of 100 of 1,000,000 tags",
+            Pages::of(List::ManyTags, 1_000_000),
+        )
+        .fresh(),
+        pages(
+            "catalog",
+            "pages of 100 of 1,000 repositories",
+            Pages::of(List::Repositories, 1000),
+        )
+        .fresh(),
+        pages(
+            "referrers",
+            "first page of 10,000 referrers",
+            Pages::of(List::Referrers, 10_000),
+        )
+        .fresh(),
+    ]
 }
 
 fn itself() -> Vec<Case> {

@@ -16,6 +16,7 @@ mod limits;
 mod picture;
 mod product;
 mod result;
+mod seed;
 mod server;
 mod stock;
 mod table;
@@ -85,6 +86,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) manifests: u64,
     pub(crate) papers: Papers,
     contents: Mutex<BTreeMap<(u64, u64), Content>>,
+    notes: Mutex<Vec<String>>,
 }
 
 const ROUNDS: u64 = 3;
@@ -263,6 +265,7 @@ impl<'a> Bench<'a> {
             manifests: options.manifests.unwrap_or(default),
             papers,
             contents: Mutex::default(),
+            notes: Mutex::default(),
         };
         // What an interrupted run left behind.
         let workshop = bench.workshop();
@@ -314,14 +317,21 @@ impl<'a> Bench<'a> {
         Ok(content.clone())
     }
 
+    /// Something that a reader of the table should know.
+    pub(crate) fn note(&self, note: String) {
+        if let Ok(mut notes) = self.notes.lock() {
+            notes.push(note);
+        }
+    }
+
     fn notes(&self, house: &House, began: Instant) -> Vec<String> {
         let program = fs::metadata(house.landfall()).map_or(0, |file| file.len());
-        vec![
+        let mut notes = self.notes.lock().map(|notes| notes.clone()).unwrap_or_default();
+        notes.extend([
             format!(
-                "the median of {} rounds; large blobs of {} MiB; {} manifests for start-full; {} cores; {:.0} s",
+                "the median of {} rounds; large blobs of {} MiB; {} cores; {:.0} s",
                 self.rounds(),
                 self.large_bytes() >> 20,
-                self.manifests,
                 std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
                 began.elapsed().as_secs_f64()
             ),
@@ -329,6 +339,7 @@ impl<'a> Bench<'a> {
                 "landfall: {} KiB, default configuration; every request answered 2xx is durable",
                 program >> 10
             ),
-        ]
+        ]);
+        notes
     }
 }

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::content::{Content, small};
-use super::drive::all_of;
 use super::product::Product;
 use super::server::Server;
 use super::wire::{MANIFEST_TYPE, Wire};
@@ -145,7 +144,7 @@ pub(crate) fn small_blob(server: &Server, blob: &Blob) -> io::Result<()> {
 /// One image under a tag and its digest; the digest.
 pub(crate) fn image(server: &Server) -> io::Result<String> {
     let image = Image::new(0);
-    let digest = e2e::client::digest(&image.manifest);
+    let digest = image_digest();
     server.stock("image", || {
         if server.product == Product::Nginx {
             fs::write(nginx_file(server, &manifest_target(TAG))?, &image.manifest)?;
@@ -160,22 +159,9 @@ pub(crate) fn image(server: &Server) -> io::Result<String> {
     Ok(digest)
 }
 
-/// A repository with tags `t0000000` and so on, all of one image.
-pub(crate) fn tags(server: &Server, repository: &str, amount: u64) -> io::Result<()> {
-    server.stock(repository, || {
-        let image = Image::new(0);
-        let mut wire = Wire::open(&server.endpoint)?;
-        image.push(server, &mut wire, repository, &tag(0))?;
-        all_of(server, 8, amount, |wire, index| {
-            let target = format!("/v2/{repository}/manifests/{}", tag(index));
-            wire.ask(&server.endpoint.manifest_put(&target, &image.manifest), 201)?;
-            Ok(())
-        })
-    })
-}
-
-pub(crate) fn tag(number: u64) -> String {
-    format!("t{number:07}")
+/// The digest of that image's manifest.
+pub(crate) fn image_digest() -> String {
+    e2e::client::digest(&Image::new(0).manifest)
 }
 
 fn nginx_file(server: &Server, target: &str) -> io::Result<PathBuf> {

@@ -1,6 +1,6 @@
-//! Small writes: images of two small blobs, and tags of an image that is there.
+//! Small writes: images of two small blobs, tags of an image that is there, mounts of a blob that is there.
 //!
-//! Shape: every image and every tag is new to the server, over all rounds and cases.
+//! Shape: every image, every tag and every repository that is mounted to is new to the server, over all rounds and cases.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +60,35 @@ impl Task for Tags {
             let target = stock::manifest_target(&format!("n{}", fresh()));
             let put = server.endpoint.manifest_put(&target, &manifest);
             wire.ask(&put, 201).map(|_| ())
+        })
+    }
+}
+
+/// One blob into ever new repositories.
+pub(crate) struct Mounts {
+    pub(crate) connections: u64,
+}
+
+impl Task for Mounts {
+    fn suits(&self, product: Product) -> bool {
+        product == Product::Landfall || product.is_peer()
+    }
+
+    fn prepare(&self, _: &Bench<'_>, server: &Server) -> io::Result<()> {
+        stock::image(server).map(|_| ())
+    }
+
+    fn round(&self, bench: &Bench<'_>, server: &Server, number: u64) -> io::Result<Spent> {
+        let digest = Image::new(0).layer.digest;
+        rustix::fs::sync();
+        for_a_while(server, self.connections, bench.round(number), |wire, _, _| {
+            let repository = format!("bench/m{}", fresh());
+            let target = format!(
+                "/v2/{repository}/blobs/uploads/?mount={digest}&from={}",
+                stock::REPOSITORY
+            );
+            wire.ask(&server.endpoint.request("POST", &target, b""), 201)
+                .map(|_| ())
         })
     }
 }

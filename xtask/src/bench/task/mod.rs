@@ -6,6 +6,7 @@
 mod idle;
 mod images;
 mod lists;
+mod mixed;
 mod pull;
 mod push;
 mod reads;
@@ -19,8 +20,9 @@ use super::product::Product;
 use super::server::Server;
 
 pub(crate) use idle::Idle;
-pub(crate) use images::{Images, Tags};
-pub(crate) use lists::TagPages;
+pub(crate) use images::{Images, Mounts, Tags};
+pub(crate) use lists::{List, Pages};
+pub(crate) use mixed::Mixed;
 pub(crate) use pull::Pull;
 pub(crate) use push::{Push, Way};
 pub(crate) use reads::{Reads, What};

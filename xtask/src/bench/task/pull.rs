@@ -91,7 +91,8 @@ impl Task for Pull {
     }
 }
 
-fn fetch(wire: &mut Wire, request: &[u8], status: u16, expected: u64) -> io::Result<u64> {
+/// Asks for bytes, forgets them, and demands that so many came.
+pub(super) fn fetch(wire: &mut Wire, request: &[u8], status: u16, expected: u64) -> io::Result<u64> {
     wire.write(request)?;
     let answer = wire.answer(status)?;
     let bytes = wire.forget(&answer)?;

@@ -6,21 +6,15 @@ use std::fs;
 use std::io;
 use std::sync::Mutex;
 
-use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::Bench;
-use super::super::drive::all_of;
 use super::super::figures::Spent;
 use super::super::product::Product;
+use super::super::seed;
 use super::super::server::Server;
-use super::super::stock::{Image, REPOSITORY};
 use super::super::usage;
-use super::super::wire::{MANIFEST_TYPE, Wire};
 use super::Task;
-
-/// Connections that fill the catalog.
-const FILLERS: u64 = 16;
 
 #[derive(Default)]
 pub(crate) struct Start {
@@ -39,7 +33,7 @@ impl Task for Start {
             return Ok(());
         }
         let filled = Server::start(bench, server.product, server.mode)?;
-        fill(&filled, bench.manifests)?;
+        seed::manifests(bench, &filled, bench.manifests)?;
         *self.folder.lock().map_err(|_| io::ErrorKind::Other)? = Some(filled.end()?);
         Ok(())
     }
@@ -63,22 +57,6 @@ impl Task for Start {
             peak_bytes: 0,
         })
     }
-}
-
-/// Manifests of one image, told apart by an annotation and pushed by their digests.
-fn fill(server: &Server, manifests: u64) -> io::Result<()> {
-    let mut wire = Wire::open(&server.endpoint)?;
-    let image = Image::new(0);
-    image.push(server, &mut wire, REPOSITORY, "latest")?;
-    let document: serde_json::Value = serde_json::from_slice(&image.manifest)?;
-    all_of(server, FILLERS, manifests, |wire, index| {
-        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": document["config"],
-            "layers": document["layers"], "annotations": {"number": index.to_string()}});
-        let manifest = manifest.to_string().into_bytes();
-        let target = format!("/v2/{REPOSITORY}/manifests/{}", e2e::client::digest(&manifest));
-        wire.ask(&server.endpoint.manifest_put(&target, &manifest), 201)
-            .map(|_| ())
-    })
 }
 
 /// The static program.
