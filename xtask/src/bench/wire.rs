@@ -2,7 +2,7 @@
 //!
 //! Units: bytes. Shape: an [`Endpoint`] is where a server listens and how it is spoken to; a [`Wire`] is one connection to it
 //! that is used again and again. A request is written as the bytes that [`Endpoint::request`] made beforehand. Bodies of
-//! answers are read into one buffer and forgotten, unless asked for with [`Wire::body_of`].
+//! answers are read into one buffer and forgotten, unless their digest is asked for with [`Wire::digest_of`].
 //! Fails: `io::Error`, also for a status that was not expected; the connection is of no use after that.
 //! Source: RFC 9112.
 
@@ -11,7 +11,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use e2e::client::text_of;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use sha2::{Digest as _, Sha256};
 
 use super::head::{self, Head};
 use super::tls;
@@ -142,13 +144,13 @@ impl Wire {
         Ok(answer)
     }
 
-    /// The same, with the body.
-    pub(crate) fn body_of(&mut self, request: &[u8], status: u16) -> io::Result<Vec<u8>> {
+    /// The same, but says what the body hashes to.
+    pub(crate) fn digest_of(&mut self, request: &[u8], status: u16) -> io::Result<String> {
         self.write(request)?;
         let answer = self.answer(status)?;
-        let mut body = Vec::new();
-        self.each_piece(&answer, |piece| body.extend_from_slice(piece))?;
-        Ok(body)
+        let mut hash = Sha256::new();
+        self.each_piece(&answer, |piece| hash.update(piece))?;
+        Ok(text_of(hash))
     }
 
     /// A part of a request.

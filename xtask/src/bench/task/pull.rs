@@ -52,8 +52,7 @@ impl Task for Pull {
         stock::large(server, &content)?;
         server.stock("the large blob is what it should be", || {
             let request = server.endpoint.get(&stock::blob_target(&content.digest));
-            let body = Wire::open(&server.endpoint)?.body_of(&request, 200)?;
-            if e2e::client::digest(&body) == content.digest {
+            if Wire::open(&server.endpoint)?.digest_of(&request, 200)? == content.digest {
                 return Ok(());
             }
             Err(io::Error::other("what came back is not what was sent"))
