@@ -5,6 +5,7 @@
 //! Fails: exit code 1, after a sentence that says what to do.
 
 mod archive;
+mod bench;
 mod checks;
 mod conformance;
 mod go;
@@ -41,6 +42,11 @@ enum Command {
     Setup,
     /// Peak memory of the server while 1 GiB blobs are pushed and pulled, four at a time
     Memory,
+    /// Speed and cost of Landfall, of other registries and of the machine itself, as a table
+    Bench(bench::Options),
+    /// The server of the benchmark that only receives, hashes, writes and sends
+    #[command(hide = true)]
+    Bare(bench::BareOptions),
     /// The container image, as an archive for `docker load` in target/image
     Image,
     /// The Debian package, in target/package
@@ -135,6 +141,10 @@ fn main() -> ExitCode {
         Command::Test { steps } => test(&house, &steps),
         Command::Setup => report(&Step::Programs.run(&house)),
         Command::Memory => report(&checks::release(&house).and_then(|_| memory::run(&house))),
+        Command::Bench(options) => {
+            report(&program_to_measure(&house).and_then(|_| bench::run(&house, &options)))
+        }
+        Command::Bare(options) => report(&bench::bare(&options)),
         Command::Image => report(&published_image(&house)),
         Command::Deb => {
             report(&release::build_for_package(&house).and_then(|program| package::debian(&house, &program)))
@@ -145,6 +155,14 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The release program, unless another is given.
+fn program_to_measure(house: &House) -> Outcome {
+    if house.is_given_a_program() {
+        return Ok(Tally::ONE);
+    }
+    release::build(house, Effort::Tested)
 }
 
 fn published_image(house: &House) -> Outcome {

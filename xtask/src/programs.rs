@@ -58,15 +58,18 @@ const PROGRAMS: &[(&str, &[&str])] = &[
 const OLD_REGISTRY: &str = "docker-registry";
 
 pub(crate) fn install(house: &House) -> Outcome {
-    let mut tally = install_packages()?;
+    let all: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
+    let mut tally = install_packages(&all)?;
     tally += unpack_old_registry(house)?;
     tally += install_conformance(house)?;
     tally += install_cargo_deny(house)?;
     Ok(tally)
 }
 
-fn install_packages() -> Outcome {
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| find(name).is_none()).collect();
+/// Those of [`PROGRAMS`] that have these names.
+pub(crate) fn install_packages(wanted: &[&str]) -> Outcome {
+    let wanted = || PROGRAMS.iter().filter(|(name, _)| wanted.contains(name));
+    let missing: Vec<_> = wanted().filter(|(name, _)| find(name).is_none()).collect();
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -91,7 +94,7 @@ fn install_packages() -> Outcome {
                 .args(packages),
         )?;
     }
-    for (name, packages) in PROGRAMS {
+    for (name, packages) in wanted() {
         let path = find(name).ok_or_else(|| {
             Failure::new(format!(
                 "{name} is missing, also after installing {}",
@@ -105,10 +108,10 @@ fn install_packages() -> Outcome {
 
 /// The older registry, without its package: that brings a configuration in `/etc`, where a Landfall that somebody starts
 /// on this machine would find it and take it for its own. Where it is installed already, that one serves.
-fn unpack_old_registry(house: &House) -> Outcome {
-    let program = house.tools().join(OLD_REGISTRY);
-    if let Some(path) = find(OLD_REGISTRY).or_else(|| program.is_file().then(|| program.clone())) {
-        println!("{OLD_REGISTRY:<12} {}", path.display());
+pub(crate) fn unpack_old_registry(house: &House) -> Outcome {
+    let program = old_registry(house);
+    if program.is_file() {
+        println!("{OLD_REGISTRY:<12} {}", program.display());
         return Ok(Tally::ONE);
     }
     let cannot = |what: &str, error: std::io::Error| Failure::new(format!("{what}: {error}"));
@@ -133,6 +136,11 @@ fn unpack_old_registry(house: &House) -> Outcome {
         .map_err(|error| cannot("the unpacked program", error))?;
     println!("{OLD_REGISTRY:<12} {} (unpacked)", program.display());
     Ok(Tally::ONE)
+}
+
+/// Where the older registry's program is, or will be once it was unpacked.
+pub(crate) fn old_registry(house: &House) -> PathBuf {
+    find(OLD_REGISTRY).unwrap_or_else(|| house.tools().join(OLD_REGISTRY))
 }
 
 /// The package that was downloaded last into a folder.
