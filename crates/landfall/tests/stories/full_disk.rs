@@ -97,6 +97,8 @@ fn a_full_disk_stops_no_pull_and_no_delete_where_the_storage_is_watched() {
     landfall.expect_image(REPO, "latest", &image);
     landfall
         .post(&format!("/v2/{REPO}/blobs/uploads/"))
+        .query("digest", &digest_of("x"))
+        .body(noise("large", 32 << 20))
         .send()
         .expect_error(507, "UNKNOWN");
     landfall.delete_manifest(REPO, &manifest.digest()).expect(202);
