@@ -119,6 +119,15 @@ impl Catalog {
         }
     }
 
+    /// The same for the manifests of all repositories together: what the list of repositories depends on.
+    #[must_use]
+    pub fn stamp_of_any(&self) -> Option<Stamp> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => Some(engine.stamps.of_any()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Whether a commit failed to reach the disk. Writes are refused from then on; reads go on.
     #[must_use]
     pub fn is_broken(&self) -> bool {

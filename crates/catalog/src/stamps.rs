@@ -39,11 +39,18 @@ pub(crate) struct Slot(usize);
 
 /// All stamps.
 #[derive(Debug)]
-pub(crate) struct Stamps(Box<[[AtomicU64; 2]]>);
+pub(crate) struct Stamps {
+    slots: Box<[[AtomicU64; 2]]>,
+    /// Moves on with the manifests of any repository.
+    any: AtomicU64,
+}
 
 impl Default for Stamps {
     fn default() -> Self {
-        Self((0..SLOTS).map(|_| Default::default()).collect())
+        Self {
+            slots: (0..SLOTS).map(|_| Default::default()).collect(),
+            any: AtomicU64::new(0),
+        }
     }
 }
 
@@ -58,21 +65,30 @@ impl Slot {
 
 impl Stamps {
     pub(crate) fn now(&self, slot: Slot, aspect: Aspect) -> Stamp {
-        Stamp(self.0[slot.0][aspect as usize].load(Ordering::SeqCst))
+        Stamp(self.slots[slot.0][aspect as usize].load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn of_any(&self) -> Stamp {
+        Stamp(self.any.load(Ordering::SeqCst))
     }
 
     /// After a commit, and before anybody hears of it.
     pub(crate) fn move_on(&self, touched: &[Touched]) {
-        if touched.contains(&Touched::All) {
-            for stamp in self.0.iter().flatten() {
-                stamp.fetch_add(1, Ordering::SeqCst);
-            }
-            return;
-        }
         for one in touched {
-            if let Touched::One(slot, aspect) = one {
-                self.0[slot.0][*aspect as usize].fetch_add(1, Ordering::SeqCst);
+            match one {
+                Touched::One(slot, aspect) => {
+                    self.slots[slot.0][*aspect as usize].fetch_add(1, Ordering::SeqCst);
+                }
+                Touched::All => {
+                    for stamp in self.slots.iter().flatten() {
+                        stamp.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
             }
+        }
+        let is_listed = |one: &Touched| !matches!(one, Touched::One(_, Aspect::Blobs));
+        if touched.iter().any(is_listed) {
+            self.any.fetch_add(1, Ordering::SeqCst);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use access::{Caller, Delete, Permit, Pull, Push};
 use bytes::Bytes;
-use catalog::{Health, MountSource, Unlinked};
+use catalog::{Aspect, Health, MountSource, Unlinked};
 use oci::{Digest, RepositoryName};
 use store::{BlobFile, Location};
 
@@ -44,6 +44,9 @@ pub enum MountFrom<'a> {
     /// Any that the caller may pull.
     Anywhere(&'a Caller),
 }
+
+/// What a blob is asked by.
+pub(crate) type BlobAsked = (RepositoryName, Digest);
 
 /// A blob as the catalog told of it.
 #[derive(Clone)]
@@ -140,7 +143,9 @@ impl Registry {
         let must_renew = |known: &KnownBlob| {
             catalog::should_renew(known.review_at, now, lease_ms) && !self.rules().read_only
         };
-        let (known, open) = self.inner.blobs.look(permit.repository(), digest);
+        let stamp = self.inner.catalog.stamp(permit.repository(), Aspect::Blobs);
+        let asked = (permit.repository().clone(), digest.clone());
+        let (known, open) = self.inner.blobs.look(asked, stamp);
         if let Some(known) = known.filter(|known| !must_renew(known)) {
             return Ok(known);
         }

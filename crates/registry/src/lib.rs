@@ -23,14 +23,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use catalog::{Aspect, Catalog};
-use oci::{Digest, Reference};
+use catalog::Catalog;
 use store::FsStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use blob::KnownBlob;
-use manifest::KnownManifest;
+use blob::{BlobAsked, KnownBlob};
+use manifest::{KnownManifest, ManifestAsked};
 use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
@@ -48,7 +47,8 @@ pub use rules::{IndexRule, Rules, UrlRule};
 pub use store::BlobFile;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
-/// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags.
+/// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags and of
+/// repositories each.
 const RECALL_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a probe may take before it counts as failed.
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -76,11 +76,13 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
     /// Manifests that were read lately.
-    manifests: Recall<Reference, KnownManifest>,
+    manifests: Recall<ManifestAsked, KnownManifest>,
     /// Pages of tags that were read lately.
     tag_pages: Recall<list::TagsAsked, Arc<TagsPage>>,
+    /// Pages of repositories that were read lately.
+    repository_pages: Recall<list::RepositoriesAsked, Arc<catalog::RepositoriesPage>>,
     /// Blobs that were read lately.
-    blobs: Recall<Digest, KnownBlob>,
+    blobs: Recall<BlobAsked, KnownBlob>,
     sessions: session::Sessions,
     /// Memory, in KiB, for what pushes make of their documents.
     desk: Arc<Semaphore>,
@@ -108,9 +110,10 @@ impl Registry {
             );
         }
         let inner = Inner {
-            manifests: Recall::new(catalog.clone(), Aspect::Manifests, RECALL_BYTES),
-            tag_pages: Recall::new(catalog.clone(), Aspect::Manifests, RECALL_BYTES / 4),
-            blobs: Recall::new(catalog.clone(), Aspect::Blobs, RECALL_BYTES),
+            manifests: Recall::new(RECALL_BYTES),
+            tag_pages: Recall::new(RECALL_BYTES / 4),
+            repository_pages: Recall::new(RECALL_BYTES / 4),
+            blobs: Recall::new(RECALL_BYTES),
             catalog,
             store,
             collector: jobs::Collector::new(&*clock),

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use access::{Caller, Permit, Pull};
-use catalog::{Referrers, ReferrersWanted};
-use oci::Tag;
+use catalog::{Aspect, Referrers, ReferrersWanted, RepositoriesPage};
+use oci::{RepositoryName, Tag};
 
 use crate::recall::Answer;
 use crate::{Error, Registry};
@@ -21,14 +21,25 @@ pub struct TagsPage {
     pub more: bool,
 }
 
-/// What a page of tags is asked by: after which, and how many at most.
-pub(crate) type TagsAsked = (Option<String>, Option<usize>);
+/// What a page of tags is asked by: of which repository, after which, and how many at most.
+pub(crate) type TagsAsked = (RepositoryName, Option<String>, Option<usize>);
+/// What a page of repositories is asked by.
+pub(crate) type RepositoriesAsked = (Option<String>, usize);
+
+impl Answer for Arc<RepositoriesPage> {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.names)
+    }
+}
 
 impl Answer for Arc<TagsPage> {
     fn bytes(&self) -> usize {
-        let names = self.tags.iter().map(|tag| size_of::<String>() + tag.len());
-        names.sum()
+        bytes_of(&self.tags)
     }
+}
+
+fn bytes_of(names: &[String]) -> usize {
+    names.iter().map(|name| size_of::<String>() + name.len()).sum()
 }
 
 impl Registry {
@@ -41,12 +52,13 @@ impl Registry {
     ) -> Result<Arc<TagsPage>, Error> {
         // No tag is longer; what is asked after is no larger in memory then than what is answered.
         let is_short = last.as_ref().is_none_or(|last| last.len() <= Tag::LEN_MAX);
-        let asked = (last, limit);
-        let (known, open) = self.inner.tag_pages.look(permit.repository(), &asked);
+        let repository = permit.repository().clone();
+        let stamp = self.inner.catalog.stamp(&repository, Aspect::Manifests);
+        let asked = (repository.clone(), last.clone(), limit);
+        let (known, open) = self.inner.tag_pages.look(asked, stamp);
         if let Some(page) = known {
             return Ok(page);
         }
-        let (repository, (last, limit)) = (permit.repository().clone(), asked);
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::list_tags(tx, &repository, last.as_deref(), limit);
         let page = self.inner.catalog.read(find).await?;
@@ -80,20 +92,36 @@ impl Registry {
         let permit = caller.may_list_catalog();
         let (mut shown, mut last) = (Vec::new(), last);
         loop {
-            let (from, missing) = (last.take(), limit - shown.len());
-            let find =
-                move |tx: &mut catalog::Tx<'_>| catalog::list_repositories(tx, from.as_deref(), missing);
-            let page = self.inner.catalog.read(find).await?;
+            let page = self.repositories_page(last, limit - shown.len()).await?;
             last = page.names.last().cloned();
-            shown.extend(
-                page.names
-                    .into_iter()
-                    .filter(|name| name.parse().is_ok_and(|name| permit.shows(&name))),
-            );
+            let may_be_shown = |name: &&String| name.parse().is_ok_and(|name| permit.shows(&name));
+            shown.extend(page.names.iter().filter(may_be_shown).cloned());
             if !page.more || shown.len() >= limit {
                 return Ok((shown, page.more));
             }
         }
+    }
+
+    /// One page of the names of all repositories.
+    async fn repositories_page(
+        &self,
+        last: Option<String>,
+        limit: usize,
+    ) -> Result<Arc<RepositoriesPage>, Error> {
+        let is_short = last
+            .as_ref()
+            .is_none_or(|last| last.len() <= RepositoryName::LEN_MAX);
+        let stamp = self.inner.catalog.stamp_of_any();
+        let (known, open) = self.inner.repository_pages.look((last.clone(), limit), stamp);
+        if let Some(page) = known {
+            return Ok(page);
+        }
+        let find = move |tx: &mut catalog::Tx<'_>| catalog::list_repositories(tx, last.as_deref(), limit);
+        let page = Arc::new(self.inner.catalog.read(find).await?);
+        if is_short {
+            self.inner.repository_pages.keep(open, &page);
+        }
+        Ok(page)
     }
 
     /// One page of the manifests whose subject is the wanted one, or what it weighs.

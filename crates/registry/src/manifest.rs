@@ -6,8 +6,8 @@
 
 use access::{Delete, Permit, Pull};
 use bytes::Bytes;
-use catalog::{ManifestRecord, Trashed};
-use oci::{Digest, Reference};
+use catalog::{Aspect, ManifestRecord, Trashed};
+use oci::{Digest, Reference, RepositoryName};
 
 use crate::recall::{Answer, Open};
 use crate::{Error, Registry};
@@ -31,6 +31,9 @@ pub struct StoredManifest {
     /// Its bytes.
     pub body: Bytes,
 }
+
+/// What a manifest is asked by.
+pub(crate) type ManifestAsked = (RepositoryName, Reference);
 
 /// A manifest as the catalog told of it.
 #[derive(Clone)]
@@ -69,7 +72,7 @@ impl Registry {
         reference: &Reference,
     ) -> Result<ManifestStat, Error> {
         let (now, keep_ms) = (self.now(), self.keep_ms());
-        let (known, open) = self.inner.manifests.look(permit.repository(), reference);
+        let (known, open) = self.look(permit, reference);
         if let Some(known) = known.filter(|known| !self.must_renew(reference, known.review_at)) {
             return Ok(known.stat);
         }
@@ -90,7 +93,7 @@ impl Registry {
         reference: &Reference,
     ) -> Result<StoredManifest, Error> {
         let (now, keep_ms) = (self.now(), self.keep_ms());
-        let (known, open) = self.inner.manifests.look(permit.repository(), reference);
+        let (known, open) = self.look(permit, reference);
         if let Some(KnownManifest {
             stat,
             body: Some(body),
@@ -114,6 +117,16 @@ impl Registry {
         })
     }
 
+    fn look(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> (Option<KnownManifest>, Open<ManifestAsked>) {
+        let stamp = self.inner.catalog.stamp(permit.repository(), Aspect::Manifests);
+        let asked = (permit.repository().clone(), reference.clone());
+        self.inner.manifests.look(asked, stamp)
+    }
+
     /// A pusher who sees a child by digest counts on it until the index comes.
     fn must_renew(&self, reference: &Reference, review_at: Option<i64>) -> bool {
         matches!(reference, Reference::Digest(_))
@@ -127,7 +140,7 @@ impl Registry {
         permit: &Permit<Pull>,
         reference: &Reference,
         known: &KnownManifest,
-        open: Open<Reference>,
+        open: Open<ManifestAsked>,
     ) -> Result<(), Error> {
         if !self.must_renew(reference, known.review_at) {
             self.inner.manifests.keep(open, known);
