@@ -12,4 +12,5 @@ mod house;
 mod leases;
 mod memory;
 mod orphans;
+mod recall;
 mod sessions;
