@@ -20,6 +20,7 @@ use tower_service::Service;
 use crate::access_log::Line;
 use crate::body::Body;
 use crate::context::{Context, Live};
+use crate::metrics::Metrics;
 use crate::origin::Peer;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
@@ -106,7 +107,7 @@ async fn answer(
     let context = serving.now();
     // While a request is worked on, a silent connection is not an idle one.
     let _at_work = working.begin();
-    let _in_flight = context.metrics.as_ref().map(|metrics| metrics.begin());
+    let _in_flight = context.metrics.as_ref().map(Metrics::begin);
     let path = request.uri().path().to_owned();
     let line = Line::new(
         request.method(),
