@@ -1,8 +1,7 @@
-//! What the documents tell a person to type is typed here, and the Chinese pages tell the same.
+//! What the documents tell a person to type is typed here, and the Chinese pages tell the same. The page about adopting has
+//! its own journey, in `adopt/documents.rs`.
 //!
-//! Shape: in a page, `<!-- file: NAME -->` before a block makes that file, `<!-- run -->` before a console block types its
-//! lines that start with `$ `, in the page's order, in one folder. A console block that cannot be run says why:
-//! `<!-- not run: REASON -->`. No other console block may stand in a page.
+//! Shape: see [`e2e::pages`] for what the comments in a page mean.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,53 +9,11 @@ use std::path::PathBuf;
 use e2e::compose::Machine;
 use e2e::dice::Dice;
 use e2e::image::write_build_folder;
-
-#[derive(Debug, PartialEq)]
-enum Block {
-    File(String, String),
-    Run(Vec<String>),
-    NotRun(Vec<String>),
-}
-
-fn page(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The blocks that mean something to the runner.
-fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut marker = "";
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            let comment = marker.trim_start_matches("<!-- ").trim_end_matches(" -->");
-            let typed = || body.iter().filter_map(|line| line.strip_prefix("$ "));
-            // What stands behind ` # ` is for the reader, in the reader's language.
-            let typed = || typed().map(|line| line.split("  # ").next().unwrap_or(line).trim().to_owned());
-            if let Some(name) = comment.strip_prefix("file: ") {
-                blocks.push(Block::File(name.to_owned(), body.join("\n") + "\n"));
-            } else if comment == "run" {
-                blocks.push(Block::Run(typed().collect()));
-            } else if comment.starts_with("not run: ") {
-                blocks.push(Block::NotRun(typed().collect()));
-            } else {
-                assert_ne!(language, "console", "neither run nor explained: {body:?}");
-            }
-            marker = "";
-        } else if !line.is_empty() {
-            marker = if line.starts_with("<!-- ") { line } else { "" };
-        }
-    }
-    blocks
-}
+use e2e::pages::{self, Block, blocks};
 
 /// Does what a page says, as its reader does.
 fn follow(machine: &Machine, name: &str, after: &dyn Fn(&str)) {
-    let blocks = blocks(&page(name));
+    let blocks = blocks(name);
     assert!(
         blocks.iter().any(|block| matches!(block, Block::Run(_))),
         "{name} tells nothing to do"
@@ -72,7 +29,17 @@ fn follow(machine: &Machine, name: &str, after: &dyn Fn(&str)) {
                 }
                 after(line);
             }),
-            Block::NotRun(_) => {}
+            Block::Typing(text, lines) => lines.iter().for_each(|line| {
+                println!("{name}, on a terminal: {line}");
+                let mut terminal = machine.sits_at(line);
+                terminal.shows("Password for").types(&text);
+                terminal.shows("The same again").types(&text);
+                let (code, shown) = terminal.ends();
+                assert_eq!(code, Some(0), "{shown}");
+                assert!(!shown.contains(&text), "a password is not shown: {shown}");
+                after(line);
+            }),
+            Block::Listening(lines) => panic!("{name}: no server is started by hand here: {lines:?}"),
         }
     }
 }
@@ -114,7 +81,19 @@ fn behind_a_proxy() {
 
 #[test]
 fn coming_from_the_registry_container() {
-    follow(&prepared(), "from-registry.md", &|_| {});
+    let machine = prepared();
+    machine.has_the_older_registry();
+    follow(&machine, "from-registry.md", &|line| {
+        // The older image has no health check, so a person waits until it answers.
+        if line.contains("up -d") {
+            machine
+                .types("curl -sS -o /dev/null --retry 60 --retry-all-errors --retry-delay 1 http://127.0.0.1:5000/v2/")
+                .succeeded();
+        }
+    });
+    machine
+        .types("docker-compose exec -T registry landfall version")
+        .failed(); // it is the older one that gave the image back
 }
 
 /// A machine without the world around it: no public authority answers, so the registry makes do with its own.
@@ -140,12 +119,23 @@ fn the_tutorial() {
 }
 
 #[test]
-fn the_chinese_pages_tell_people_to_do_the_same() {
-    for name in ["behind-a-proxy.md", "from-registry.md", "lan.md", "tutorial.md"] {
-        assert_eq!(
-            blocks(&page(name)),
-            blocks(&page(&format!("zh-CN/{name}"))),
-            "{name}"
+fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_the_same() {
+    let followed = [
+        "adopt.md",
+        "behind-a-proxy.md",
+        "commands.md",
+        "from-registry.md",
+        "lan.md",
+        "tutorial.md",
+    ];
+    for name in pages::all() {
+        let blocks = blocks(&name);
+        assert!(
+            blocks.is_empty() || followed.contains(&name.as_str()),
+            "nobody does what {name} says"
         );
+        if !blocks.is_empty() {
+            assert_eq!(blocks, pages::blocks(&format!("zh-CN/{name}")), "{name}");
+        }
     }
 }
