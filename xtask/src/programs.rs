@@ -1,6 +1,6 @@
 //! The programs from outside that the tests use: found, or installed, or named as missing.
 //!
-//! Shape: a table of what is needed from Debian's packages, then two programs that are built from source at a fixed version.
+//! Shape: a table of what is needed from Debian's packages, then three programs that are built from source at a fixed version.
 //! Fails: with a sentence that names what is missing and how to get it.
 
 use std::fs;
@@ -15,6 +15,8 @@ use crate::postgres;
 
 const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
 const CONFORMANCE_VERSION: &str = "v0.0.0-20260831232431-97274622c111";
+const HELM: &str = "helm.sh/helm/v3/cmd/helm";
+const HELM_VERSION: &str = "v3.22.0";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// What is looked for, and the Debian packages that have it; of several, the first that this release knows.
@@ -35,6 +37,9 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("pebble-challtestsrv", &["pebble"]),
     ("curl", &["curl"]),
     ("dpkg-deb", &["dpkg"]),
+    ("systemd-analyze", &["systemd"]),
+    ("setpriv", &["util-linux"]),
+    ("script", &["bsdutils"]),
     ("podman", &["podman"]),
     ("skopeo", &["skopeo"]),
     ("docker-registry", &["docker-registry"]),
@@ -55,6 +60,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
 pub(crate) fn install(house: &House) -> Outcome {
     let mut tally = install_packages()?;
     tally += install_conformance(house)?;
+    tally += install_helm(house)?;
     tally += install_cargo_deny(house)?;
     Ok(tally)
 }
@@ -140,6 +146,26 @@ fn install_conformance(house: &House) -> Outcome {
         )?;
     }
     println!("conformance  {} {CONFORMANCE_VERSION}", program.display());
+    Ok(Tally::ONE)
+}
+
+/// What reads the chart as a cluster's owner would.
+pub(crate) fn helm(house: &House) -> PathBuf {
+    house.tools().join("helm")
+}
+
+/// Debian has no package of it, so it is built from its module, like the conformance program.
+fn install_helm(house: &House) -> Outcome {
+    let program = helm(house);
+    let has_version = |text: String| text.contains(HELM_VERSION);
+    if !words(Command::new("go").args(["version", "-m"]).arg(&program)).is_some_and(has_version) {
+        check(
+            go::command()?
+                .args(["install", &format!("{HELM}@{HELM_VERSION}")])
+                .env("GOBIN", house.tools()),
+        )?;
+    }
+    println!("helm         {} {HELM_VERSION}", program.display());
     Ok(Tally::ONE)
 }
 
