@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::command::{Ran, program, run};
 use crate::docker::Docker;
+use crate::terminal::Terminal;
 
 /// The registry's name in every document of ours.
 pub const NAME: &str = "registry.example.com";
@@ -54,6 +55,12 @@ impl Machine {
         self.docker.shell(self.folder.path(), line)
     }
 
+    /// A line on a terminal in the working folder.
+    #[must_use]
+    pub fn sits_at(&self, line: &str) -> Terminal {
+        self.docker.terminal(self.folder.path(), line)
+    }
+
     /// Writes a file in the working folder.
     pub fn writes(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.at(name);
@@ -87,12 +94,29 @@ impl Machine {
         self.docker.trust(NAME, &self.at("ca.crt"));
     }
 
+    /// Gives the engine `registry:2`: Debian's program with the configuration of the image of that name.
+    pub fn has_the_older_registry(&self) {
+        self.has_an_image(
+            "registry:2",
+            r#"
+            program=$(command -v docker-registry)
+            for file in "$program" $(ldd "$program" | grep -o '/[^ )]*'); do
+                cp --parents --dereference "$file" root
+            done
+            mkdir -p root/etc/docker/registry root/tmp
+            printf '%s\n' 'version: 0.1' 'log: {fields: {service: registry}}' 'http: {addr: ":5000"}' \
+                'storage: {cache: {blobdescriptor: inmemory}, filesystem: {rootdirectory: /var/lib/registry}}' \
+                > root/etc/docker/registry/config.yml
+            printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["%s", "serve", "/etc/docker/registry/config.yml"]\n' "$program" > Dockerfile
+        "#,
+        );
+    }
+
     /// Gives the engine `nginx:latest`: Debian's program with the libraries it needs, and nothing to download.
     pub fn has_nginx(&self) {
-        let root = self.at("nginx-image");
-        fs::create_dir_all(root.join("root")).expect("a folder can be made");
-        let script = r#"
-            cd "$1"
+        self.has_an_image(
+            "nginx:latest",
+            r#"
             mkdir -p root/etc/nginx/conf.d root/var/log/nginx root/var/lib/nginx root/run root/tmp
             nginx=$(command -v nginx)
             for file in "$nginx" $(ldd "$nginx" | grep -o '/[^ )]*'); do
@@ -103,19 +127,24 @@ impl Machine {
             echo 'root:x:0:' > root/etc/group
             printf 'user root;\nerror_log stderr;\nevents {}\nhttp {\n  access_log /dev/stdout;\n  include conf.d/*.conf;\n}\n' > root/etc/nginx/nginx.conf
             printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["%s", "-g", "daemon off;"]\n' "$nginx" > Dockerfile
-        "#;
-        run(program("sh").args(["-euc", script, "sh"]).arg(&root).env(
+        "#,
+        );
+    }
+
+    /// An image of what a script lays into `root` and says in `Dockerfile`.
+    fn has_an_image(&self, name: &str, script: &str) {
+        let folder = self.at(&format!("image-{}", name.replace(':', "-")));
+        fs::create_dir_all(folder.join("root")).expect("a folder can be made");
+        run(program("sh").args(["-euc", script]).current_dir(&folder).env(
             "PATH",
             format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()),
         ))
         .succeeded();
-        let root = root.display().to_string();
-        self.docker
-            .run(&["build", "--tag", "nginx:latest", &root])
-            .succeeded();
+        let folder = folder.display().to_string();
+        self.docker.run(&["build", "--tag", name, &folder]).succeeded();
     }
 
-    /// Waits until a service of the compose file is healthy, as `docker-compose ps` shows it.
+    /// Waits until a service of the compose file is healthy (or up, where its image cannot tell), as `docker-compose ps` shows it.
     pub fn waits_until_healthy(&self, service: &str) {
         let deadline = Instant::now() + Duration::from_secs(HEALTHY_SECONDS_MAX);
         loop {
@@ -123,7 +152,9 @@ impl Machine {
                 .types(&format!("docker-compose ps {service}"))
                 .succeeded()
                 .words();
-            if shown.contains("(healthy)") {
+            // An image without a health check is up, and that is all that can be known.
+            let is_up = shown.contains(" Up ") && !shown.contains("(health");
+            if shown.contains("(healthy)") || is_up {
                 return;
             }
             assert!(

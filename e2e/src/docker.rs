@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::command::{Ran, program, run};
+use crate::terminal::Terminal;
 
 const START_SECONDS_MAX: u64 = 60;
 /// One that documents use, RFC 5737; an engine apart has it beside 127.0.0.1.
@@ -126,16 +127,46 @@ impl Docker {
     #[must_use]
     pub fn shell(&self, folder: &Path, line: &str) -> Ran {
         let mut command = program("nsenter");
+        self.enter(&mut command, folder);
+        command.arg(line);
+        run(&mut self.told_where(command))
+    }
+
+    /// The same on a terminal, for what asks or goes on.
+    #[must_use]
+    pub fn terminal(&self, folder: &Path, line: &str) -> Terminal {
+        let mut command = Command::new("nsenter");
+        self.enter(&mut command, folder);
+        command
+            .arg("exec script --quiet --return --flush --command \"$LINE\" /dev/null")
+            .env("LINE", line);
+        Terminal::on(self.told_where(command), |_| {})
+    }
+
+    /// The same for a program that runs until the journey is over.
+    #[must_use]
+    pub fn background(&self, folder: &Path, line: &str) -> Background {
+        let mut command = Command::new("nsenter");
+        self.enter(&mut command, folder);
+        let child = command
+            .arg(format!("exec {line}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Background(child.unwrap_or_else(|error| panic!("cannot run `{line}`: {error}")))
+    }
+
+    /// Begins a command that types a line on that machine.
+    fn enter(&self, command: &mut Command, folder: &Path) {
         command
             .arg(format!("--target={}", self.engine.id()))
             .args(["--net", "--mount", "--"])
             .arg("sh")
             .args(["-euc", "cd \"$0\" && eval \"$1\""])
             .arg(folder)
-            .arg(line)
             .env("PATH", path_with_sbin());
-        crate::landfall::remove_settings(&mut command);
-        run(&mut self.told_where(command))
+        crate::landfall::remove_settings(command);
     }
 
     /// Lets the engine trust a certificate authority for one registry; it looks at each request, so nothing is restarted.
@@ -166,6 +197,16 @@ impl Docker {
     #[must_use]
     pub fn folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+/// A program that ends with the journey.
+pub struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -6,7 +6,8 @@
 //! Shape: [`landfall`] the server process · [`command`] other programs · [`docker`], [`containers`] the clients with their own
 //! storage · [`http`], [`client`] the small client · [`image`] generated images · [`load`] many pushes at once, which fill
 //! a [`ledger`] of what was acknowledged · [`audit`] holds a server against a ledger · [`disks`] loop-mounted file systems ·
-//! [`papers`] certificates · [`traffic`] what was asked of the server · [`pages`] what documents tell people to type.
+//! [`papers`] certificates · [`traffic`] what was asked of the server · [`pages`] what documents tell people to type ·
+//! [`terminal`] a terminal with somebody at it.
 //! Fails: by panic, with the sentence that a person needs; only the small client returns errors, because its server is killed.
 
 #![expect(
@@ -31,4 +32,5 @@ pub mod load;
 pub mod old_registry;
 pub mod pages;
 pub mod papers;
+pub mod terminal;
 pub mod traffic;

@@ -2,12 +2,14 @@
 //!
 //! Shape: `<!-- file: NAME -->` before a block makes that file. `<!-- run -->` before a console block types its commands,
 //! those that start with `$ `, and what they go on with after a line that ends in `\`. `<!-- serve: WORDS -->` does the same,
-//! but the last command is a server, which goes on while the page is read, and says WORDS when it is ready. A console block
-//! that cannot be run says why: `<!-- not run: REASON -->`. No other console block may stand in a page.
+//! but the last command is a server, which goes on while the page is read, and says WORDS when it is ready.
+//! `<!-- run, typing: TEXT -->` types them on a terminal, and the text wherever a password is asked for; `<!-- run until it
+//! listens -->` starts servers, and presses Ctrl-C once each listens. A console block that cannot be run says why:
+//! `<!-- not run: REASON -->`. No other console block may stand in a page.
 //! Fails: by panic, for a console block without a mark.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A block that means something to who follows the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub enum Block {
         /// What it says when it is ready.
         ready: String,
     },
+    /// Commands for a terminal, and what is typed at each prompt.
+    Typing(String, Vec<String>),
+    /// Commands that each start a server.
+    Listening(Vec<String>),
     /// Commands that cannot be typed here.
     NotRun(Vec<String>),
 }
@@ -34,6 +40,18 @@ pub enum Block {
 pub fn read(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every page of `docs/` in English, by its name there.
+#[must_use]
+pub fn all() -> Vec<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let entries = fs::read_dir(folder).expect("docs can be read");
+    let names = entries.map(|entry| entry.expect("an entry can be read").file_name());
+    let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
+    names.sort();
+    names
 }
 
 /// The blocks of a page that are marked.
@@ -54,6 +72,10 @@ pub fn blocks(page: &str) -> Vec<Block> {
                 let server = first.pop().expect("a block that serves has a command");
                 let ready = ready.to_owned();
                 blocks.push(Block::Serve { first, server, ready });
+            } else if let Some(text) = mark.strip_prefix("run, typing: ") {
+                blocks.push(Block::Typing(text.to_owned(), commands(&body)));
+            } else if mark == "run until it listens" {
+                blocks.push(Block::Listening(commands(&body)));
             } else if mark == "run" {
                 blocks.push(Block::Run(commands(&body)));
             } else if mark.starts_with("not run: ") {

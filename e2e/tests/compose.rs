@@ -8,6 +8,11 @@ use e2e::compose::{Machine, NAME};
 use e2e::dice::Dice;
 use e2e::image::write_build_folder;
 
+/// The tutorial's own file: the registry's image with a password and a folder, and nginx that waits until it is healthy.
+const TUTORIAL: &str = include_str!("../fixtures/tutorial-compose.yml");
+const THEIR_IMAGE: &str = "    image: registry:latest";
+const OUR_IMAGE: &str = "    image: landfall/landfall:latest";
+
 /// Large enough that nginx's defaults would refuse it.
 const LAYER_BYTES: usize = 5_000_000;
 
@@ -56,6 +61,24 @@ fn busy_logs_in_pushes_and_pulls(machine: &Machine) {
 fn the_compose_file_of_the_tutorial_works_with_only_the_image_changed() {
     let machine = Machine::default();
     machine.takes_from_packaging("compose-nginx");
+    machine.writes("docker-compose.yml", TUTORIAL);
+    machine
+        .types(&format!(
+            "sed -i 's#^{THEIR_IMAGE}$#{OUR_IMAGE}#' docker-compose.yml"
+        ))
+        .succeeded();
+    let ours = fs::read_to_string(machine.at("docker-compose.yml")).unwrap();
+    let changed: Vec<_> = TUTORIAL
+        .lines()
+        .zip(ours.lines())
+        .filter(|(old, new)| old != new)
+        .collect();
+    assert_eq!(
+        changed,
+        [(THEIR_IMAGE, OUR_IMAGE)],
+        "word for word, but for the image"
+    );
+    assert_eq!(TUTORIAL.lines().count(), ours.lines().count());
     machine.has_nginx();
     machine.makes_certificates();
     machine

@@ -1,6 +1,7 @@
-//! What the documents tell a person to type is typed here, and the Chinese pages tell the same.
+//! What the documents tell a person to type is typed here, and the Chinese pages tell the same. The page about adopting has
+//! its own journey, in `adopt/documents.rs`.
 //!
-//! Shape: the marks in the pages are those of [`e2e::pages`]. A page is followed in its order, in one folder.
+//! Shape: see [`e2e::pages`] for what the comments in a page mean.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,8 +33,21 @@ fn follow(machine: &Machine, name: &str, after: &dyn Fn(&str)) {
                 }
                 after(line);
             }),
-            Block::Serve { .. } => panic!("{name}: what serves in these pages runs in a container"),
-            Block::NotRun(_) => {}
+            Block::Typing(text, lines) => lines.iter().for_each(|line| {
+                println!("{name}, on a terminal: {line}");
+                let mut terminal = machine.sits_at(line);
+                terminal.shows("Password for").types(&text);
+                terminal.shows("The same again").types(&text);
+                let (code, shown) = terminal.ends();
+                assert_eq!(code, Some(0), "{shown}");
+                assert!(!shown.contains(&text), "a password is not shown: {shown}");
+                after(line);
+            }),
+            Block::Serve { .. } | Block::Listening(_) | Block::NotRun(_) => {
+                panic!(
+                    "{name}: what serves in these pages runs in a container, and everything is done: {block:?}"
+                )
+            }
         }
     }
 }
@@ -75,7 +89,19 @@ fn behind_a_proxy() {
 
 #[test]
 fn coming_from_the_registry_container() {
-    follow(&prepared(), "from-registry.md", &|_| {});
+    let machine = prepared();
+    machine.has_the_older_registry();
+    follow(&machine, "from-registry.md", &|line| {
+        // The older image has no health check, so a person waits until it answers.
+        if line.contains("up -d") {
+            machine
+                .types("curl -sS -o /dev/null --retry 60 --retry-all-errors --retry-delay 1 http://127.0.0.1:5000/v2/")
+                .succeeded();
+        }
+    });
+    machine
+        .types("docker-compose exec -T registry landfall version")
+        .failed(); // it is the older one that gave the image back
 }
 
 /// A machine without the world around it: no public authority answers, so the registry makes do with its own.
@@ -101,8 +127,23 @@ fn the_tutorial() {
 }
 
 #[test]
-fn the_chinese_pages_tell_people_to_do_the_same() {
-    for name in ["behind-a-proxy.md", "from-registry.md", "lan.md", "tutorial.md"] {
-        assert_eq!(blocks(name), blocks(&format!("zh-CN/{name}")), "{name}");
+fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_the_same() {
+    let followed = [
+        "adopt.md",
+        "behind-a-proxy.md",
+        "commands.md",
+        "from-registry.md",
+        "lan.md",
+        "tutorial.md",
+    ];
+    for name in pages::all() {
+        let blocks = blocks(&name);
+        assert!(
+            blocks.is_empty() || followed.contains(&name.as_str()),
+            "nobody does what {name} says"
+        );
+        if !blocks.is_empty() {
+            assert_eq!(blocks, self::blocks(&format!("zh-CN/{name}")), "{name}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The container image, put together by ourselves: no engine, no base image, no compressor.
 //!
 //! Shape: one static program, the certificate authorities it trusts, and the few folders and files that a program expects,
-//! in one layer. The archive is an OCI layout and at the same time what `docker load` reads. For the same program and
-//! `SOURCE_DATE_EPOCH` it is the same bytes.
+//! in one layer. The archive is an OCI layout and at the same time what `docker load` reads. For the same program, commit and
+//! `SOURCE_DATE_EPOCH` it is the same bytes, on every machine: the authorities are Mozilla's list as a crate has it, which
+//! `Cargo.lock` fixes, and nothing else of the machine that packs goes in.
 //! Units: [`IMAGE_BYTES_MAX`] is for the archive, uncompressed. Fails: a program that is not static, an image that is too big.
 //! Source: image-spec "Image Layout" and "Image Configuration"; `Healthcheck` is Docker's addition to the latter.
 
@@ -10,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +22,7 @@ use crate::outcome::{Failure, Outcome, Tally, words};
 
 /// An image is pulled often, by machines with little room.
 const IMAGE_BYTES_MAX: usize = 25_000_000;
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Whom our compose file, unit and chart run it as; the image itself names nobody, because folders that are mounted
 /// into it often belong to root.
 const USER: u32 = 65532;
@@ -33,28 +36,9 @@ pub(crate) fn path(house: &House) -> PathBuf {
 
 /// Packs a static program into an image.
 pub(crate) fn assemble(house: &House, program: &Path) -> Outcome {
-    let version = env!("CARGO_PKG_VERSION");
-    let epoch = epoch(house)?;
     let bytes = read(program)?;
     demand_static(&bytes, program)?;
-    let layer = layer(house, bytes)?.into_bytes(epoch)?;
-    let created = created(epoch)?;
-    let revision = words(
-        Command::new("git")
-            .current_dir(&house.root)
-            .args(["rev-parse", "HEAD"]),
-    )
-    .unwrap_or_default();
-    let labels = json!({
-        "org.opencontainers.image.title": "Landfall",
-        "org.opencontainers.image.description": "A private container-image registry in one binary",
-        "org.opencontainers.image.licenses": "Apache-2.0",
-        "org.opencontainers.image.version": version,
-        "org.opencontainers.image.revision": revision,
-        "org.opencontainers.image.created": created,
-    });
-    let config = config(&layer, &labels, &created).to_string().into_bytes();
-    let archive = archive(layer, config, &labels, version).into_bytes(epoch)?;
+    let archive = pack(house, bytes, epoch(house)?)?;
     if archive.len() > IMAGE_BYTES_MAX {
         return Err(Failure::new(format!(
             "the image has {} bytes, more than the {IMAGE_BYTES_MAX} that it may have",
@@ -74,6 +58,29 @@ pub(crate) fn assemble(house: &House, program: &Path) -> Outcome {
         digest(&archive)
     );
     Ok(Tally::ONE)
+}
+
+/// The whole archive, with this time on everything.
+fn pack(house: &House, program: Vec<u8>, epoch: u64) -> Result<Vec<u8>, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let layer = layer(house, program)?.into_bytes(epoch)?;
+    let created = created(epoch)?;
+    let revision = words(
+        Command::new("git")
+            .current_dir(&house.root)
+            .args(["rev-parse", "HEAD"]),
+    )
+    .unwrap_or_default();
+    let labels = json!({
+        "org.opencontainers.image.title": "Landfall",
+        "org.opencontainers.image.description": "A private container-image registry in one binary",
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.version": version,
+        "org.opencontainers.image.revision": revision,
+        "org.opencontainers.image.created": created,
+    });
+    let config = config(&layer, &labels, &created).to_string().into_bytes();
+    archive(layer, config, &labels, version).into_bytes(epoch)
 }
 
 /// The file system of the container.
@@ -103,7 +110,7 @@ fn layer(house: &House, program: Vec<u8>) -> Result<Archive, Failure> {
         0o644,
         read(&house.root.join("LICENSE"))?,
     );
-    layer.file(&AUTHORITIES[1..], 0o644, read(Path::new(AUTHORITIES))?);
+    layer.file(AUTHORITIES, 0o644, authorities());
     // Names resolve by /etc/hosts and DNS: a static program has no other ways.
     layer.file("etc/nsswitch.conf", 0o644, "hosts: files dns\n");
     let people =
@@ -111,6 +118,25 @@ fn layer(house: &House, program: Vec<u8>) -> Result<Archive, Failure> {
     layer.file("etc/passwd", 0o644, people);
     layer.file("etc/group", 0o644, format!("root:x:0:\nlandfall:x:{USER}:\n"));
     Ok(layer)
+}
+
+/// Mozilla's list of authorities, as PEM. Source: RFC 7468 section 5.
+fn authorities() -> String {
+    const COLUMNS: usize = 64;
+    let mut pem = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        let text = STANDARD.encode(certificate);
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (line, more) = rest.split_at(rest.len().min(COLUMNS));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = more;
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    pem
 }
 
 fn config(layer: &[u8], labels: &Value, created: &str) -> Value {
@@ -249,4 +275,50 @@ fn digest(bytes: &[u8]) -> String {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn house() -> House {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        House { root }
+    }
+
+    #[test]
+    fn packing_the_same_program_twice_makes_the_same_bytes() {
+        let pack = || pack(&house(), b"a program".to_vec(), 1_800_000_000).unwrap();
+        let (first, second) = (pack(), pack());
+        assert!(first == second, "{} and {}", digest(&first), digest(&second));
+    }
+
+    /// The authorities are those of the lock file: openssl reads them, whatever this machine itself trusts.
+    #[test]
+    fn the_authorities_in_the_image_are_certificates_that_openssl_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("authorities.pem");
+        fs::write(&file, authorities()).unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["crl2pkcs7", "-nocrl", "-certfile"]).arg(&file);
+        let bundle = openssl.output().unwrap();
+        assert!(
+            bundle.status.success(),
+            "{}",
+            String::from_utf8_lossy(&bundle.stderr)
+        );
+        fs::write(folder.path().join("bundle"), &bundle.stdout).unwrap();
+        let listed = words(
+            Command::new("openssl")
+                .args(["pkcs7", "-print_certs", "-noout", "-in"])
+                .arg(folder.path().join("bundle")),
+        )
+        .unwrap();
+        let count = listed.lines().filter(|line| line.starts_with("subject")).count();
+        assert!(
+            count > 100 && count == webpki_root_certs::TLS_SERVER_ROOT_CERTS.len(),
+            "{count}"
+        );
+        assert!(listed.contains("ISRG Root X1"), "{listed}");
+    }
 }

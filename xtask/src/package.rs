@@ -33,14 +33,20 @@ const FILES: &[(&str, &str)] = &[
 ];
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 
+/// Where the finished package lies.
+pub(crate) fn path(house: &House) -> PathBuf {
+    let machine = words(Command::new("dpkg").arg("--print-architecture")).unwrap_or_default();
+    let name = format!("landfall_{}_{machine}.deb", env!("CARGO_PKG_VERSION"));
+    house.root.join("target/package").join(name)
+}
+
 /// Makes the package of this program.
 pub(crate) fn debian(house: &House, program: &Path) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     let machine = words(Command::new("dpkg").arg("--print-architecture")).ok_or_else(|| {
         Failure::new("dpkg is missing: a Debian package can be made on a Debian-like machine")
     })?;
-    let output = house.root.join("target/package");
-    let folder = output.join("root");
+    let folder = house.root.join("target/package/root");
     let describe = |error: io::Error| Failure::new(format!("{}: {error}", folder.display()));
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(describe)?;
@@ -55,7 +61,7 @@ pub(crate) fn debian(house: &House, program: &Path) -> Outcome {
         0o644,
     )
     .map_err(describe)?;
-    let package = output.join(format!("landfall_{version}_{machine}.deb"));
+    let package = path(house);
     check(
         Command::new("dpkg-deb")
             .args(["--build", "--root-owner-group"])

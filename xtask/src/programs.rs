@@ -1,7 +1,7 @@
 //! The programs from outside that the tests use: found, or installed, or named as missing.
 //!
 //! Shape: a table of what is needed from Debian's packages, then the older registry, which is unpacked and not installed,
-//! then two programs that are built from source at a fixed version.
+//! then three programs that are built from source at a fixed version.
 //! Fails: with a sentence that names what is missing and how to get it.
 
 use std::fs;
@@ -16,6 +16,8 @@ use crate::postgres;
 
 const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
 const CONFORMANCE_VERSION: &str = "v0.0.0-20260831232431-97274622c111";
+const HELM: &str = "helm.sh/helm/v3/cmd/helm";
+const HELM_VERSION: &str = "v3.22.0";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// What is looked for, and the Debian packages that have it; of several, the first that this release knows.
@@ -38,6 +40,9 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("faketime", &["faketime"]),
     ("curl", &["curl"]),
     ("dpkg-deb", &["dpkg"]),
+    ("systemd-analyze", &["systemd"]),
+    ("setpriv", &["util-linux"]),
+    ("script", &["bsdutils"]),
     ("podman", &["podman"]),
     ("skopeo", &["skopeo"]),
     ("buildah", &["buildah"]),
@@ -62,6 +67,7 @@ pub(crate) fn install(house: &House) -> Outcome {
     let mut tally = install_packages(&all)?;
     tally += unpack_old_registry(house)?;
     tally += install_conformance(house)?;
+    tally += install_helm(house)?;
     tally += install_cargo_deny(house)?;
     Ok(tally)
 }
@@ -201,6 +207,26 @@ fn install_conformance(house: &House) -> Outcome {
         )?;
     }
     println!("conformance  {} {CONFORMANCE_VERSION}", program.display());
+    Ok(Tally::ONE)
+}
+
+/// What reads the chart as a cluster's owner would.
+pub(crate) fn helm(house: &House) -> PathBuf {
+    house.tools().join("helm")
+}
+
+/// Debian has no package of it, so it is built from its module, like the conformance program.
+fn install_helm(house: &House) -> Outcome {
+    let program = helm(house);
+    let has_version = |text: String| text.contains(HELM_VERSION);
+    if !words(Command::new("go").args(["version", "-m"]).arg(&program)).is_some_and(has_version) {
+        check(
+            go::command()?
+                .args(["install", &format!("{HELM}@{HELM_VERSION}")])
+                .env("GOBIN", house.tools()),
+        )?;
+    }
+    println!("helm         {} {HELM_VERSION}", program.display());
     Ok(Tally::ONE)
 }
 

@@ -4,7 +4,9 @@ use crate::House;
 use crate::checks::cargo;
 use crate::image;
 use crate::outcome::{Failure, Outcome, cargo_test};
+use crate::package;
 use crate::postgres::Postgres;
+use crate::programs;
 
 /// Everything but the journeys. The catalog's tests need `LANDFALL_TEST_POSTGRES` and fail without it.
 pub(crate) fn unit(house: &House) -> Outcome {
@@ -38,6 +40,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "documents",
             "readme",
             "adopt",
+            "packaging",
         ],
     )
 }
@@ -62,7 +65,9 @@ fn e2e(house: &House, names: &[&str]) -> Outcome {
     command
         .args(["test", "--locked", "--package", "e2e"])
         .env("LANDFALL_BIN", house.landfall())
-        .env("LANDFALL_IMAGE_ARCHIVE", image::path(house));
+        .env("LANDFALL_IMAGE_ARCHIVE", image::path(house))
+        .env("LANDFALL_PACKAGE", package::path(house))
+        .env("LANDFALL_HELM", programs::helm(house));
     for name in names {
         command.args(["--test", name]);
     }

@@ -9,6 +9,7 @@ use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
 use crate::links::Prefix;
 use crate::load::ReadFile;
+use crate::metrics;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
@@ -250,39 +251,8 @@ fn http(read: Reader<'_>, is_named: bool, report: &mut Report) -> Http {
         http2: !read.read::<bool>("http.http2.disabled"),
         trusted_proxies: read.read("http.trusted_proxies"),
         debug_addr: read.optional("http.debug.addr"),
-        metrics_path: metrics_path(read, report),
+        metrics_path: metrics::path(read, report),
     }
-}
-
-/// Where the metrics are, if they are wanted and have an address.
-fn metrics_path(read: Reader<'_>, report: &mut Report) -> Option<String> {
-    let (enabled, path): (bool, String) = (
-        read.read("http.debug.prometheus.enabled"),
-        read.read("http.debug.prometheus.path"),
-    );
-    if !enabled {
-        return None;
-    }
-    if !path.starts_with('/') || path == "/debug/health" {
-        let title = format!("`http.debug.prometheus.path` cannot be `{path}`");
-        report.push(
-            Finding::error(Code::BadValue, &read.origin("http.debug.prometheus.path"), title)
-                .label("expected a path of its own, such as `/metrics`"),
-        );
-    }
-    if read.optional::<ListenAddr>("http.debug.addr").is_none() {
-        let title = "`http.debug.prometheus.enabled` has no effect";
-        report.push(
-            Finding::warning(
-                Code::NoEffect,
-                &read.origin("http.debug.prometheus.enabled"),
-                title,
-            )
-            .label("metrics are served at `http.debug.addr`, which is not set"),
-        );
-        return None;
-    }
-    Some(path)
 }
 
 fn listen(read: Reader<'_>, is_named: bool, report: &mut Report) -> Listen {

@@ -8,7 +8,7 @@
 use crate::finding::{Code, Finding, Report};
 use crate::reader::Reader;
 
-/// Looks at the section, where there is one. `has_files`: a certificate or key file is named; `has_names`: some name is.
+/// Looks at the section, where there is one and `tls.mode` does not say what is meant. `has_files`: a certificate or key file is named; `has_names`: some name is.
 pub(crate) fn check(read: Reader<'_>, has_files: bool, has_names: bool, report: &mut Report) {
     let section = read.node().entry_at("http.tls.letsencrypt");
     let Some(section) = section.filter(|section| !section.node.is_blank()) else {
@@ -20,7 +20,8 @@ pub(crate) fn check(read: Reader<'_>, has_files: bool, has_names: bool, report: 
             Finding::error(Code::TwoCertificates, &section.key_origin, title)
                 .label("keep one of them")
                 .advise("certificates that come and renew by themselves: remove `http.tls.certificate` and `http.tls.key`")
-                .advise("the files that you have: remove `http.tls.letsencrypt`"),
+                .advise("the files that you have: remove `http.tls.letsencrypt`")
+                .advise("or say which with `tls.mode`"),
         );
     } else if !has_names {
         let title = "`http.tls.letsencrypt.hosts` is missing";

@@ -19,6 +19,7 @@ mod kind;
 mod letsencrypt;
 mod links;
 mod load;
+mod metrics;
 mod node;
 mod origin;
 mod overlay;

@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Row] = &[
         "every suite of TLS 1.2 and 1.3 that is spoken is strong: there is nothing to choose",
     ),
     row("http.tls.letsencrypt.cachefile", Kind::Path, "", "folder of the account and the certificates")
-        .warn(When::Filled, "account and certificates are kept in the data folder, in landfall/tls"),
+        .warn(When::Filled, "account and certificates are kept in the data folder, in landfall/tls: new ones come within seconds, and this folder is neither read nor changed"),
     row("http.tls.letsencrypt.email", Kind::Text, "", "the same as `tls.acme.email`"),
     row("http.tls.letsencrypt.hosts", Kind::Texts, "", "the same as `tls.names` with `tls.mode: acme`"),
     row("http.tls.letsencrypt.directoryurl", Kind::Text, "", "the same as `tls.acme.directory`"),

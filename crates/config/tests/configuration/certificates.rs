@@ -69,30 +69,8 @@ fn an_update_without_its_key_is_refused() {
 }
 
 #[test]
-fn letsencrypt_without_hosts_would_be_plain_http_and_is_refused() {
-    let said = file("http:\n  tls:\n    letsencrypt:\n      email: bee@example.com\n").problems();
-    assert!(said.contains("`http.tls.letsencrypt.hosts` is missing"), "{said}");
-    assert!(said.contains("/config.yml:4:"), "{said}");
-    let said = file("http: {tls: {letsencrypt: {cachefile: /cache}}}").problems();
-    assert!(said.contains("`http.tls.letsencrypt.hosts` is missing"), "{said}");
-    // Somebody who says nothing keeps plain HTTP.
-    assert!(
-        file("http: {tls: {letsencrypt: {email: ''}}}")
-            .load_clean()
-            .tls
-            .is_none()
-    );
-}
-
-#[test]
-fn files_and_letsencrypt_together_are_refused_unless_one_is_chosen() {
+fn of_files_and_letsencrypt_one_can_be_chosen() {
     let text = "http:\n  tls:\n    certificate: /c.pem\n    key: /k.pem\n    letsencrypt:\n      hosts: [r.example.com]\n";
-    let said = file(text).problems();
-    assert!(
-        said.contains("`http.tls.certificate` and `http.tls.letsencrypt` are both there"),
-        "{said}"
-    );
-    assert!(said.contains("or say which with `tls.mode`"), "{said}");
     let chosen = file(text).env("LANDFALL_TLS__MODE", "files").load_clean();
     assert!(matches!(chosen.tls.unwrap().source, TlsSource::Files { .. }));
 }

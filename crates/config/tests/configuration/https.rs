@@ -10,7 +10,10 @@ const FILES: &str = "certificate: /c.pem, key: /k.pem";
 /// HTTPS out of this section of `http`, and nothing to complain of.
 fn tls(section: &str) -> Tls {
     let settings = file(&format!("http: {{tls: {{{section}}}}}")).load_clean();
-    settings.tls.unwrap()
+    match settings.tls {
+        Some(tls) => tls,
+        None => panic!("this is plain HTTP: {section}"),
+    }
 }
 
 #[test]
@@ -82,6 +85,7 @@ fn letsencrypt_beside_certificate_files_is_refused_because_only_one_can_be_meant
      │     ^^^^^^^^^^^ keep one of them
      = certificates that come and renew by themselves: remove `http.tls.certificate` and `http.tls.key`
      = the files that you have: remove `http.tls.letsencrypt`
+     = or say which with `tls.mode`
     "#);
 }
 

@@ -6,6 +6,7 @@
 mod adopt;
 mod adopt_running;
 mod damage;
+mod export;
 mod faults;
 mod gc;
 mod house;
