@@ -38,6 +38,10 @@ impl Piece {
 
 /// The hash of all pieces up to one: here, or still with the piece before.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few for each running upload, and a box would be one more allocation for each piece"
+)]
 pub(super) enum Chain {
     Here(Hasher),
     Coming(oneshot::Receiver<Hasher>),
