@@ -28,9 +28,6 @@ pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
         letsencrypt::check(read, has_files, !names.is_empty(), report);
     }
     let files = files(read, report);
-    if mode.is_none() {
-        half_letsencrypt(read, report, files.is_some(), !names.is_empty());
-    }
     let acme = acme(read, report);
     let plain_addr: Option<ListenAddr> = read.optional("http.plain_addr");
     let tls = Tls {
@@ -77,35 +74,6 @@ pub(crate) fn tls(read: Reader<'_>, report: &mut Report) -> Option<Tls> {
         );
     }
     Some(Tls { source, ..tls })
-}
-
-/// What the CNCF registry would do here is no certificate for anybody: it says no to both, and so do we.
-fn half_letsencrypt(read: Reader<'_>, report: &mut Report, has_files: bool, has_names: bool) {
-    const KEYS: [&str; 4] = [
-        "http.tls.letsencrypt.hosts",
-        "http.tls.letsencrypt.email",
-        "http.tls.letsencrypt.directoryurl",
-        "http.tls.letsencrypt.cachefile",
-    ];
-    let mut written = KEYS.into_iter().filter(|key| read.is_written(key));
-    let Some(first) = written.next() else {
-        return;
-    };
-    if has_files {
-        let title = "`http.tls.certificate` and `http.tls.letsencrypt` are both there";
-        report.push(
-            Finding::error(Code::Incomplete, &read.origin("http.tls.certificate"), title.to_owned())
-                .label("a certificate comes from files or from an authority: take one of them out, or say which with `tls.mode`"),
-        );
-    } else if !has_names {
-        missing(
-            read,
-            report,
-            first,
-            "`http.tls.letsencrypt.hosts` is missing",
-            "an authority is asked for names: list them there, or in `tls.names`",
-        );
-    }
 }
 
 pub(crate) fn missing(read: Reader<'_>, report: &mut Report, at: &'static str, title: &str, label: &str) {

@@ -57,14 +57,6 @@ impl<'a> Reader<'a> {
         self.read::<String>(path).to_ascii_lowercase()
     }
 
-    /// Whether somebody wrote the key, for rules about keys that are otherwise without effect.
-    pub(crate) fn is_written(&self, path: &'static str) -> bool {
-        let local = path.strip_prefix(self.within);
-        local
-            .and_then(|local| self.node.entry_at(local))
-            .is_some_and(|entry| !entry.node.is_blank())
-    }
-
     /// The entry of a row, under its path or its old one.
     pub(crate) fn entry(&self, path: &'static str) -> Option<&'a Entry> {
         let row = table::declared(path);

@@ -1,7 +1,7 @@
 //! Where certificates come from, and what is said when half of it is missing.
 
 use crate::harness::{file, nothing};
-use config::{Challenge, Dns, KeyAlgorithm, TlsSource};
+use config::{Challenge, Dns, KeyAlgorithm};
 
 /// As documented, every key written.
 const UPDATES: &str = "tls:\n  names: [registry.example.com]\n  acme:\n    dns:\n      rfc2136:\n        server: ns1.example.com:53\n        \
@@ -66,33 +66,4 @@ fn an_update_without_its_key_is_refused() {
     assert!(said.contains("`tls.acme.dns.provider` is missing"), "{said}");
     let chosen = both.env("LANDFALL_TLS__ACME__DNS__PROVIDER", "exec").load_clean();
     assert_eq!(chosen.tls.unwrap().acme.dns, Some(Dns::Exec("/hook".into())));
-}
-
-#[test]
-fn letsencrypt_without_hosts_would_be_plain_http_and_is_refused() {
-    let said = file("http:\n  tls:\n    letsencrypt:\n      email: bee@example.com\n").problems();
-    assert!(said.contains("`http.tls.letsencrypt.hosts` is missing"), "{said}");
-    assert!(said.contains("/config.yml:4:"), "{said}");
-    let said = file("http: {tls: {letsencrypt: {cachefile: /cache}}}").problems();
-    assert!(said.contains("`http.tls.letsencrypt.hosts` is missing"), "{said}");
-    // Somebody who says nothing keeps plain HTTP.
-    assert!(
-        file("http: {tls: {letsencrypt: {email: ''}}}")
-            .load_clean()
-            .tls
-            .is_none()
-    );
-}
-
-#[test]
-fn files_and_letsencrypt_together_are_refused_unless_one_is_chosen() {
-    let text = "http:\n  tls:\n    certificate: /c.pem\n    key: /k.pem\n    letsencrypt:\n      hosts: [r.example.com]\n";
-    let said = file(text).problems();
-    assert!(
-        said.contains("`http.tls.certificate` and `http.tls.letsencrypt` are both there"),
-        "{said}"
-    );
-    assert!(said.contains("or say which with `tls.mode`"), "{said}");
-    let chosen = file(text).env("LANDFALL_TLS__MODE", "files").load_clean();
-    assert!(matches!(chosen.tls.unwrap().source, TlsSource::Files { .. }));
 }

@@ -10,7 +10,10 @@ const FILES: &str = "certificate: /c.pem, key: /k.pem";
 /// HTTPS out of this section of `http`, and nothing to complain of.
 fn tls(section: &str) -> Tls {
     let settings = file(&format!("http: {{tls: {{{section}}}}}")).load_clean();
-    settings.tls.unwrap()
+    match settings.tls {
+        Some(tls) => tls,
+        None => panic!("this is plain HTTP: {section}"),
+    }
 }
 
 #[test]
