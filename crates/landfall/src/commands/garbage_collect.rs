@@ -19,6 +19,10 @@ use crate::output;
 Examples:
   landfall garbage-collect /etc/docker/registry/config.yml      as a script of the older registry calls it
   landfall garbage-collect --dry-run --delete-untagged --json   the same answer, for a program")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of the other registry's command"
+)]
 pub(crate) struct GarbageCollectArguments {
     /// The server's configuration file
     #[arg(value_name = "FILE")]

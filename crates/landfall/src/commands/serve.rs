@@ -112,16 +112,7 @@ async fn serve(
         );
     }
     start_checks(&settings, &health, &registry);
-    if let Some(address) = &settings.http.debug_addr {
-        let (listener, address) = bind(address, "http.debug.addr").await?;
-        tracing::info!("debug server listening on {address}");
-        let metrics = settings.http.metrics_path.clone().zip(metrics);
-        let debug = Debug {
-            health: Arc::clone(&health),
-            metrics,
-        };
-        tokio::spawn(server::serve_debug(debug, listener, stop.clone()));
-    }
+    open_debug(&settings, &health, metrics, &stop).await?;
     let purging = settings.storage.upload_purging;
     let jobs = {
         let (registry, stop) = (registry.clone(), stop.clone());
@@ -284,6 +275,26 @@ fn say_hello(settings: &Settings, place: &Place) {
             "no authentication is configured: everybody on this machine may pull, push and delete"
         );
     }
+}
+
+/// `http.debug.addr`, where it is set.
+async fn open_debug(
+    settings: &Settings,
+    health: &Arc<Health>,
+    metrics: Option<Arc<Metrics>>,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let Some(address) = &settings.http.debug_addr else {
+        return Ok(());
+    };
+    let (listener, address) = bind(address, "http.debug.addr").await?;
+    tracing::info!("debug server listening on {address}");
+    let debug = Debug {
+        health: Arc::clone(health),
+        metrics: settings.http.metrics_path.clone().zip(metrics),
+    };
+    tokio::spawn(server::serve_debug(debug, listener, stop.clone()));
+    Ok(())
 }
 
 fn start_checks(settings: &Settings, health: &Arc<Health>, registry: &Registry) {

@@ -101,16 +101,13 @@ async fn adopt(
     stop: &CancellationToken,
 ) -> Result<Outcome, Failure> {
     let registry = Offline::open(settings).await?;
-    let adopted = match remote {
-        Some(remote) => {
-            registry
-                .adopt_from(remote, &arguments.repositories, talk, stop)
-                .await
-        }
-        None => {
-            let source = Path::new(&arguments.source);
-            registry.adopt(source, arguments.verify.into(), talk, stop).await
-        }
+    let adopted = if let Some(remote) = remote {
+        registry
+            .adopt_from(remote, &arguments.repositories, talk, stop)
+            .await
+    } else {
+        let source = Path::new(&arguments.source);
+        registry.adopt(source, arguments.verify.into(), talk, stop).await
     };
     registry.close().await;
     let report = adopted.map_err(|error| match error {
@@ -135,12 +132,11 @@ async fn survey(
         folder: place.root().to_owned(),
         inline_bytes_max: settings.storage.inline_bytes_max,
     };
-    let surveyed = match remote {
-        Some(remote) => registry::adopt::survey_from(remote, &arguments.repositories, talk, stop).await,
-        None => {
-            let source = Path::new(&arguments.source);
-            registry::adopt::survey(source, arguments.verify.into(), &destination, talk, stop).await
-        }
+    let surveyed = if let Some(remote) = remote {
+        registry::adopt::survey_from(remote, &arguments.repositories, talk, stop).await
+    } else {
+        let source = Path::new(&arguments.source);
+        registry::adopt::survey(source, arguments.verify.into(), &destination, talk, stop).await
     };
     let report = surveyed.map_err(|error| match error {
         registry::Error::Closing => Failure::interrupted(format!(
