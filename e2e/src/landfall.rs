@@ -40,6 +40,13 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// The same program, linked to the system's libraries, for a test that puts another clock between: nothing gets between a
+/// static program and the kernel. It is the program under test where that one is linked so.
+#[must_use]
+pub fn linked_program() -> PathBuf {
+    std::env::var_os("LANDFALL_LINKED").map_or_else(program, PathBuf::from)
+}
+
 /// The program under test as a command, with no setting of the test's own surroundings, variables or files, reaching it.
 #[must_use]
 pub fn command() -> Command {

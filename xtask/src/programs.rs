@@ -32,6 +32,8 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("ip", &["iproute2"]),
     ("unshare", &["util-linux"]),
     ("nsenter", &["util-linux"]),
+    ("setpriv", &["util-linux"]),
+    ("update-ca-certificates", &["ca-certificates"]),
     ("nginx", &["nginx"]),
     ("openssl", &["openssl"]),
     ("pebble", &["pebble"]),

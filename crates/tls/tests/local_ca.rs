@@ -1,5 +1,7 @@
 //! The local CA as those who trust it need it to be: for these names only, kept, and never a reason not to start.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,10 +51,10 @@ fn leaf(folder: &Path) -> CertificateDer<'static> {
 /// What somebody with the authority's key could sign for another name.
 fn forged(issued: &Issued, folder: &Path, name: &str) -> CertificateDer<'static> {
     let key = KeyPair::from_pem(&fs::read_to_string(folder.join("ca.key")).unwrap()).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(&issued.ca, key).unwrap();
+    let authority = Issuer::from_ca_cert_pem(&issued.ca, key).unwrap();
     let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params
-        .signed_by(&KeyPair::generate().unwrap(), &issuer)
+        .signed_by(&KeyPair::generate().unwrap(), &authority)
         .unwrap()
         .der()
         .clone()

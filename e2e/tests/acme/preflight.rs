@@ -3,13 +3,13 @@
 use std::fs;
 use std::process::Command;
 
+use e2e::command::{program, run};
+
 use crate::scene::{NAME, Scene};
 
-/// The server in a place where these are the host names, under a clock that is set like this (`faketime -f`).
-fn start(scene: &mut Scene, hosts: &str, clock: Option<&str>) {
-    fs::write(scene.at("hosts"), hosts).expect("a file can be written");
-    let mut command = Command::new("unshare");
-    command
+/// What comes next runs in a place where the host names are those of the scene's file.
+fn place(scene: &Scene, unshare: &mut Command) {
+    unshare
         .args([
             "--mount",
             "sh",
@@ -17,14 +17,23 @@ fn start(scene: &mut Scene, hosts: &str, clock: Option<&str>) {
             "mount --bind \"$0\" /etc/hosts; exec \"$@\"",
         ])
         .arg(scene.at("hosts"));
+    e2e::landfall::shield(unshare);
+}
+
+/// The server in a place where these are the host names, under a clock that is set like this (`faketime -f`).
+fn start(scene: &mut Scene, hosts: &str, clock: Option<&str>) {
+    fs::write(scene.at("hosts"), hosts).expect("a file can be written");
+    let mut command = Command::new("unshare");
+    place(scene, &mut command);
     if let Some(clock) = clock {
         command
             // It stays between, so its end has to be that of the server.
             .args(["faketime", "-f", clock, "setpriv", "--pdeathsig", "KILL"])
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .arg(e2e::landfall::linked_program());
+    } else {
+        command.arg(e2e::landfall::program());
     }
-    command.arg(e2e::landfall::program());
-    e2e::landfall::shield(&mut command);
     scene.told(&mut command, &[NAME], "", &[]);
     scene.spawn("landfall", &mut command);
     scene.wait_for("listening on", 1);
@@ -65,6 +74,16 @@ fn a_name_that_leads_elsewhere_is_pointed_out_by_serve_and_by_doctor() {
         "{log}"
     );
     assert!(log.contains("beside 127.0.0.1, which is"), "{log}");
+    let mut doctor = program("unshare");
+    place(&scene, &mut doctor);
+    doctor
+        .arg(e2e::landfall::program())
+        .args(["doctor", NAME, "--data"])
+        .arg(scene.at("data"))
+        .env("LANDFALL_TLS__ACME__DIRECTORY", scene.directory());
+    run(&mut doctor)
+        .says("leads to 203.0.113.7, which is no address of this host")
+        .says("beside 127.0.0.1, which is");
 }
 
 #[test]

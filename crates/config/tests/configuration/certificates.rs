@@ -1,7 +1,7 @@
 //! Where certificates come from, and what is said when half of it is missing.
 
 use crate::harness::{file, nothing};
-use config::{Challenge, Dns, KeyAlgorithm, TlsSource};
+use config::{Challenge, Dns, KeyAlgorithm};
 
 /// As documented, every key written.
 const UPDATES: &str = "tls:\n  names: [registry.example.com]\n  acme:\n    dns:\n      rfc2136:\n        server: ns1.example.com:53\n        \

@@ -297,6 +297,26 @@ fn say_hello(settings: &Settings, place: &Place) {
     }
 }
 
+/// `http.debug.addr`, where it is set.
+async fn open_debug(
+    settings: &Settings,
+    health: &Arc<Health>,
+    metrics: Option<Arc<Metrics>>,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let Some(address) = &settings.http.debug_addr else {
+        return Ok(());
+    };
+    let (listener, address) = bind(address, "http.debug.addr").await?;
+    tracing::info!("debug server listening on {address}");
+    let debug = Debug {
+        health: Arc::clone(health),
+        metrics: settings.http.metrics_path.clone().zip(metrics),
+    };
+    tokio::spawn(server::serve_debug(debug, listener, stop.clone()));
+    Ok(())
+}
+
 fn start_checks(settings: &Settings, health: &Arc<Health>, registry: &Registry) {
     for probe in &settings.health.files {
         tokio::spawn(Arc::clone(health).watch_file(probe.path.clone(), probe.interval));

@@ -2,6 +2,8 @@
 //!
 //! Each test turns its clock and waits for what then has to happen; nothing is measured.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 mod stub;
 
 use std::sync::Arc;
@@ -32,7 +34,7 @@ macro_rules! clock {
 struct Scene {
     folder: TempDir,
     certificates: Arc<Certificates>,
-    _stop: Option<DropGuard>,
+    stop: Option<DropGuard>,
 }
 
 fn name(text: &str) -> Name {
@@ -55,7 +57,7 @@ impl Scene {
         Self {
             folder,
             certificates,
-            _stop: None,
+            stop: None,
         }
     }
 
@@ -75,7 +77,7 @@ impl Scene {
     fn run(&mut self, acme: Acme, now: fn() -> i64) {
         let stop = CancellationToken::new();
         tokio::spawn(acme.run(Arc::clone(&self.certificates), now, stop.clone()));
-        self._stop = Some(stop.drop_guard());
+        self.stop = Some(stop.drop_guard());
     }
 
     fn issuer(&self, asked: Option<&str>) -> String {

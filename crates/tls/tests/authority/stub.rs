@@ -109,7 +109,7 @@ impl Authority {
                 text.len()
             );
             if let Some(location) = location {
-                answer += &format!("Location: {}\r\n", self.url(&location));
+                answer.extend(["Location: ", &self.url(&location), "\r\n"]);
             }
             answer += "\r\n";
             if method != "head" {
