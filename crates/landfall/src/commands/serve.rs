@@ -151,26 +151,6 @@ async fn serve(
     Ok(())
 }
 
-/// `http.debug.addr`, where it is set.
-async fn open_debug(
-    settings: &Settings,
-    health: &Arc<Health>,
-    metrics: Option<Arc<Metrics>>,
-    stop: &CancellationToken,
-) -> Result<(), Failure> {
-    let Some(address) = &settings.http.debug_addr else {
-        return Ok(());
-    };
-    let (listener, address) = bind(address, "http.debug.addr").await?;
-    tracing::info!("debug server listening on {address}");
-    let debug = Debug {
-        health: Arc::clone(health),
-        metrics: settings.http.metrics_path.clone().zip(metrics),
-    };
-    tokio::spawn(server::serve_debug(debug, listener, stop.clone()));
-    Ok(())
-}
-
 fn adoption_failed(error: &registry::Error) -> Failure {
     Failure::failed("LF-ADO-001", with_causes(error))
 }
