@@ -48,8 +48,8 @@ pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, FileProbe, Formatter, Health, Http, IndexPlatforms,
-    Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource, UploadPurging,
-    Urls, Validation,
+    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, FileProbe, Formatter, Gc, Health, Http,
+    IndexPlatforms, Level, Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, Tls, TlsSource,
+    UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};
