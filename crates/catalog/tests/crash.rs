@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use catalog::{Catalog, Error, NewBlob, Place, SqliteOptions};
+use catalog::{
+    Catalog, Edge, EdgeKind, Error, NewBlob, NewManifest, Place, Precondition, PutManifest, SqliteOptions,
+};
 use oci::{Digest, RepositoryName};
 use sha2::{Digest as _, Sha256};
 
@@ -31,6 +33,10 @@ fn main() {
             killed as fn(&tokio::runtime::Runtime),
         ),
         ("a_kill_inside_a_transaction_leaves_nothing_of_it", killed_inside),
+        (
+            "a_process_that_is_killed_while_it_collects_keeps_what_is_needed",
+            killed_collecting,
+        ),
         (
             "a_commit_that_the_disk_refuses_ends_all_writes_and_loses_nothing",
             refused,
@@ -73,6 +79,22 @@ fn killed_inside(runtime: &tokio::runtime::Runtime) {
         assert!(!serves(&catalog, "half").await);
         catalog.close().await;
     });
+}
+
+/// Half of what is pushed is deleted at once, and everything that nothing holds is collected without any delay.
+fn killed_collecting(runtime: &tokio::runtime::Runtime) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("landfall.db");
+    let mut all = Vec::new();
+    for round in 0..8 {
+        let (mut child, mut lines) = start("collect", &path, None);
+        all.extend(lines.by_ref().take(1 + round * 11));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        all.extend(lines.filter(|line| line.contains(':')));
+        runtime.block_on(check(&path, &all));
+    }
+    assert!(all.len() > 100, "{} acknowledgements", all.len());
 }
 
 /// A limit on the size of files stands in for a disk that fails: the write of the log is refused, and not for want
@@ -129,6 +151,8 @@ async fn check(path: &Path, acknowledged: &[String]) {
             "{content} was acknowledged and is gone"
         );
     }
+    let wrong = catalog.read(catalog::audit).await.unwrap();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     catalog.close().await;
     let raw = rusqlite::Connection::open(path).unwrap();
     let sound: String = raw
@@ -200,6 +224,10 @@ async fn child(work: &str, path: &Path) {
         });
         hang.await.unwrap();
     }
+    if work == "collect" {
+        let (first, second) = (push_and_delete(&catalog, 0), push_and_delete(&catalog, 1));
+        tokio::join!(first, second, collect(&catalog));
+    }
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| tokio::spawn(push(catalog.clone(), worker)))
         .collect();
@@ -231,5 +259,76 @@ async fn push(catalog: Catalog, worker: usize) {
             }
             Err(other) => panic!("{other:?}"),
         }
+    }
+}
+
+/// Pushes images for ever, and deletes every second one. The collector may take a layer before its image comes: then it
+/// is sent again, as clients do.
+async fn push_and_delete(catalog: &Catalog, worker: usize) {
+    let begun = std::process::id();
+    for n in 0.. {
+        let content = format!("{worker}:{begun}-{n}");
+        let image = image(&content);
+        loop {
+            let (layer, image) = (blob(&content), image.clone());
+            catalog
+                .write(move |tx| catalog::publish_blob(tx, &layer))
+                .await
+                .unwrap();
+            let put = catalog
+                .write(move |tx| catalog::put_manifest(tx, &image))
+                .await
+                .unwrap();
+            if matches!(put, PutManifest::Stored { .. }) {
+                break;
+            }
+        }
+        if n % 2 == 0 {
+            say(&content);
+            continue;
+        }
+        let deleted = image.digest;
+        catalog
+            .write(move |tx| catalog::trash_manifest(tx, &repo(), &deleted, 0, 0, None))
+            .await
+            .unwrap();
+    }
+}
+
+async fn collect(catalog: &Catalog) {
+    loop {
+        let step = |tx: &mut catalog::Tx<'_>| {
+            catalog::review_manifests(tx, LEASE, 0, 5)?;
+            catalog::purge(tx, LEASE, 0, 5)?;
+            catalog::review_links(tx, LEASE, 0, 5)?;
+            Ok(())
+        };
+        catalog.maintain(step).await.unwrap();
+    }
+}
+
+fn image(layer: &str) -> NewManifest {
+    let body = format!("image of {layer}");
+    NewManifest {
+        repo: repo(),
+        digest: digest(&body),
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        artifact_type: None,
+        annotations: None,
+        subject: None,
+        blobs: vec![Edge {
+            ord: 0,
+            digest: digest(layer),
+            size: layer.len() as u64,
+            kind: EdgeKind::Layer,
+            required: true,
+        }],
+        children: Vec::new(),
+        body: body.into(),
+        tags: Vec::new(),
+        precondition: Precondition::None,
+        now: 0,
+        keep_ms: 0,
+        actor: None,
     }
 }

@@ -14,8 +14,8 @@ use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Auth, FileProbe, Formatter, Health, Http, IndexPlatforms, Level, Limits, Listen, Log,
-    Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits, Listen,
+    Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
 use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
@@ -45,7 +45,11 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         },
         catalog_page_max: page(read.read("catalog.maxentries")),
         tags_page_max: page(read.read("tags.maxtags")),
-        gc_lease: read.read("gc.lease"),
+        gc: Gc {
+            lease: read.read("gc.lease"),
+            read_grace: read.read("gc.read_grace"),
+            orphan_hold: read.read("gc.orphan_hold"),
+        },
         undo_window: read.read("trash.undo_window"),
     };
     guard_open_address(read, &settings, report);

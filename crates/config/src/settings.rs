@@ -34,10 +34,21 @@ pub struct Settings {
     pub catalog_page_max: u32,
     /// `tags.maxtags`: tags on one page; at least 1.
     pub tags_page_max: u32,
-    /// `gc.lease`: how long a blob that a client was told about is not collected.
-    pub gc_lease: Duration,
+    /// `gc`.
+    pub gc: Gc,
     /// `trash.undo_window`: how long what was deleted can be restored.
     pub undo_window: Duration,
+}
+
+/// `gc`: what garbage collection leaves alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gc {
+    /// `gc.lease`: how long a blob that a client was told about is not collected.
+    pub lease: Duration,
+    /// `gc.read_grace`: how long bytes stay after the last row that named them.
+    pub read_grace: Duration,
+    /// `gc.orphan_hold`: how long files that no row knew lie aside.
+    pub orphan_hold: Duration,
 }
 
 /// `log`.

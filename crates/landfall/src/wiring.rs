@@ -55,10 +55,10 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
         blob_bytes_max: settings.limits.blob_bytes_max,
         upload_sessions_max: settings.limits.upload_sessions_max.map(u64::from),
         inline_bytes_max: settings.storage.inline_bytes_max,
-        lease_ms: milliseconds(settings.gc_lease),
+        lease_ms: milliseconds(settings.gc.lease),
         undo_window_ms: milliseconds(settings.undo_window),
-        read_grace_ms: defaults.read_grace_ms,
-        orphan_hold_ms: defaults.orphan_hold_ms,
+        read_grace_ms: milliseconds(settings.gc.read_grace),
+        orphan_hold_ms: milliseconds(settings.gc.orphan_hold),
         gc_start_delay_ms: defaults.gc_start_delay_ms,
         untagged_keep_ms: defaults.untagged_keep_ms,
         upload_idle_ms: settings

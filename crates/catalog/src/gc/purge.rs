@@ -11,7 +11,7 @@ use crate::stamps::Slot;
 use crate::usage::{Usage, count};
 
 /// Rows that one step deletes, about: a large index is purged alone.
-const ROWS_MAX: u64 = 2000;
+const ROWS_MAX: u64 = 500;
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -34,7 +34,7 @@ pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<P
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
              AND (h.expires_at IS NULL OR h.expires_at > ?1)
              AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
-         ORDER BY m.purge_at LIMIT ?2 @update OF m @skip",
+         ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip",
         values![now, limit, KEEP],
         |row: &Row<'_>| {
             Ok(Due {

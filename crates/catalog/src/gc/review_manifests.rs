@@ -39,7 +39,7 @@ pub fn review_manifests(
 ) -> Result<ManifestsReviewed, Error> {
     let due = tx.query(
         "SELECT m.id, m.digest, m.trash_op, r.id, r.namespace_id, r.name FROM manifests m JOIN repos r ON r.id = m.repo_id
-         WHERE m.review_at <= ?1 ORDER BY m.review_at LIMIT ?2 @update OF m @skip",
+         WHERE m.review_at <= ?1 ORDER BY m.review_at, m.id LIMIT ?2 @update OF m @skip",
         values![now, limit],
         |row: &Row<'_>| {
             Ok(Due {

@@ -188,6 +188,11 @@ impl House {
         self.now.load(Ordering::Relaxed)
     }
 
+    /// Sets the clock.
+    pub(crate) fn set(&self, now: i64) {
+        self.now.store(now, Ordering::Relaxed);
+    }
+
     /// Lets time go by.
     pub(crate) fn pass(&self, ms: i64) {
         self.now.fetch_add(ms, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use catalog::{Catalog, Error, MountSource, NewManifest};
 use oci::Digest;
 
-use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, repo, story, tag};
+use crate::harness::{DAY, House, KEEP, LEASE, UNDO, child, digest, edge, repo, story, tag};
 
 const CLIENTS: u64 = 8;
 const STEPS: u64 = 60;
@@ -58,6 +58,9 @@ async fn client(catalog: Catalog, plan: Vec<Step>) {
                     catalog::unlink_blob(tx, &repo(from), layer, *now, UNDO, None).map(|_| ())
                 }
                 Step::Restore(op, now) => catalog::restore(tx, *op, *now, KEEP, None).map(|_| ()),
+                Step::Review(now) => catalog::review_manifests(tx, *now, UNDO, 5).map(|_| ()),
+                Step::Purge(now) => catalog::purge(tx, *now, LEASE, 5).map(|_| ()),
+                Step::ReviewLinks(now) => catalog::review_links(tx, *now, 0, 5).map(|_| ()),
             })
             .await;
         // After four tries in a crowd this is an honest answer: the client tries again.
@@ -73,6 +76,9 @@ enum Step {
     Trash(&'static str, Digest, i64),
     Unlink(&'static str, Digest, i64),
     Restore(i64, i64),
+    Review(i64),
+    Purge(i64),
+    ReviewLinks(i64),
 }
 
 fn plan(house: &House, seed: u64) -> Vec<Step> {
@@ -82,7 +88,9 @@ fn plan(house: &House, seed: u64) -> Vec<Step> {
         let to = REPOS[usize::try_from(dice.roll(2)).unwrap()];
         let name = ["x", "y"][usize::try_from(dice.roll(2)).unwrap()];
         let n = dice.roll(4);
-        match dice.roll(12) {
+        // A collector whose clock is far ahead: what is safe must not hang on the time.
+        let ahead = now + 60 * DAY;
+        match dice.roll(18) {
             0..=2 => Step::Push(Box::new(house.blob(to, &format!("layer {n}")))),
             3 => Step::Mount(to, digest(&format!("layer {n}")), now),
             4..=6 => Step::Put(Box::new(document(house, to, dice.roll(6), &[name]))),
@@ -90,29 +98,35 @@ fn plan(house: &House, seed: u64) -> Vec<Step> {
             8 => Step::Untag(to, name, now),
             9 => Step::Trash(to, image(dice.roll(6)), now),
             10 => Step::Unlink(to, digest(&format!("layer {n}")), now),
-            _ => Step::Restore(1 + i64::try_from(dice.roll(200)).unwrap(), now),
+            11 => Step::Restore(1 + i64::try_from(dice.roll(200)).unwrap(), now),
+            12 | 13 => Step::Review(ahead),
+            14 | 15 => Step::Purge(ahead),
+            _ => Step::ReviewLinks(ahead),
         }
     });
     steps.collect()
 }
 
-story!(a_crowd_of_clients_breaks_no_rule, async |house: &House| {
-    for round in 0..2 {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|one| {
-                tokio::spawn(client(
-                    house.catalog.clone(),
-                    plan(house, round * CLIENTS + one + 1),
-                ))
-            })
-            .collect();
-        for one in clients {
-            one.await.unwrap();
+story!(
+    a_crowd_of_clients_and_collectors_breaks_no_rule,
+    async |house: &House| {
+        for round in 0..2 {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|one| {
+                    tokio::spawn(client(
+                        house.catalog.clone(),
+                        plan(house, round * CLIENTS + one + 1),
+                    ))
+                })
+                .collect();
+            for one in clients {
+                one.await.unwrap();
+            }
+            let wrong = house.read(catalog::audit).await;
+            assert!(wrong.is_empty(), "{wrong:#?}");
         }
-        let wrong = house.read(catalog::audit).await;
-        assert!(wrong.is_empty(), "{wrong:#?}");
     }
-});
+);
 
 story!(
     a_child_is_not_lost_between_an_index_that_goes_and_one_that_comes,

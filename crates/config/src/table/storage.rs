@@ -64,4 +64,18 @@ pub(super) const ROWS: &[Row] = &[
         "how long a blob that a client was told exists is kept for the manifest that may follow",
     )
     .ours(),
+    row(
+        "gc.read_grace",
+        Kind::Duration(60),
+        "1h",
+        "how long the bytes of a blob stay after nothing names it any more, for readers that are on their way to them",
+    )
+    .ours(),
+    row(
+        "gc.orphan_hold",
+        Kind::Duration(3600),
+        "7d",
+        "how long a stored file that the catalog does not know, as a crash may leave one, lies in quarantine before it goes",
+    )
+    .ours(),
 ];

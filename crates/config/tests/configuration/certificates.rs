@@ -72,5 +72,8 @@ fn an_update_without_its_key_is_refused() {
 fn of_files_and_letsencrypt_one_can_be_chosen() {
     let text = "http:\n  tls:\n    certificate: /c.pem\n    key: /k.pem\n    letsencrypt:\n      hosts: [r.example.com]\n";
     let chosen = file(text).env("LANDFALL_TLS__MODE", "files").load_clean();
-    assert!(matches!(chosen.tls.unwrap().source, config::TlsSource::Files { .. }));
+    assert!(matches!(
+        chosen.tls.unwrap().source,
+        config::TlsSource::Files { .. }
+    ));
 }

@@ -60,7 +60,9 @@ fn nothing_at_all_serves_this_machine_from_a_folder() {
     assert_eq!(settings.limits.blob_bytes_max, None);
     assert_eq!(settings.storage.inline_bytes_max, 16 << 10);
     assert_eq!(settings.undo_window, Duration::from_hours(7 * 24));
-    assert_eq!(settings.gc_lease, Duration::from_hours(24));
+    assert_eq!(settings.gc.lease, Duration::from_hours(24));
+    assert_eq!(settings.gc.read_grace, Duration::from_hours(1));
+    assert_eq!(settings.gc.orphan_hold, Duration::from_hours(7 * 24));
 }
 
 #[test]

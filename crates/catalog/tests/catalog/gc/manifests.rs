@@ -95,6 +95,25 @@ story!(
 );
 
 story!(
+    a_child_that_got_its_tag_back_and_lost_it_again_does_not_follow,
+    async |house: &House| {
+        // The operations are numbered from 1: these two pushes, …
+        let child = push_image_file(house, "a", "child", "here/1", &["x"]).await;
+        push_image_file(house, "a", "other", "here/2", &["x"]).await;
+        let index = house
+            .put_stored(house.index("a", "index", &["latest"], &[&child]))
+            .await;
+        trash(house, &index).await;
+        // … of which the second is taken back.
+        restore(house, 2).await;
+        assert_eq!(house.find("a", "x").await, Some(child.clone()));
+        untag(house, "x").await;
+        assert!(long_after(house).await.is_empty());
+        assert!(house.find("a", &child.to_string()).await.is_some());
+    }
+);
+
+story!(
     a_signature_goes_with_its_image_and_returns_with_it,
     async |house: &House| {
         let image = push_image_file(house, "a", "layer", "here/1", &["latest"]).await;

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod manifests;
+mod races;
 mod views;
 
 use catalog::{Restored, Trashed, Unlinked};

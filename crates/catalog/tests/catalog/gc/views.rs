@@ -3,7 +3,7 @@
 use catalog::{GcStatus, Orphan, Pause, PauseCause, Pending, WhyKept};
 use oci::Digest;
 
-use super::{push_image_file, trash};
+use super::{push_image_file, restore, trash};
 use crate::harness::{DAY, GRACE, House, KEEP, LEASE, UNDO, digest, edge, repo, story, tag};
 
 async fn status(house: &House) -> GcStatus {
@@ -144,6 +144,8 @@ story!(whatever_holds_a_manifest_is_named, async |house: &House| {
         (kept.op, kept.purge_at, kept.held),
         (Some(op), Some(now + UNDO), false)
     );
+    restore(house, op).await;
+    assert_eq!(why(house, &child).await.manifests[0].op, None);
 });
 
 story!(

@@ -1,8 +1,10 @@
 //! Any sequence of operations does the same to both engines and to a small model in memory.
 //!
-//! The world: two repositories, four blobs, seven documents that name them and each other, two tags. Every answer is
-//! compared, and after each sequence everything that can be seen.
+//! The world: two repositories, four blobs, seven documents that name them and each other, two tags, a clock, and a
+//! collector. Every answer is compared, and after each sequence everything that can be seen. Then all windows pass: what
+//! is reachable is still there, and nothing else.
 
+mod collect;
 mod run;
 mod world;
 
@@ -10,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
-use crate::harness::House;
+use crate::harness::{House, KEEP, LEASE};
 use run::Run;
 use world::{BLOBS, DOCUMENTS, Model, REPOS, TAGS};
 
@@ -35,6 +37,12 @@ pub(crate) enum Step {
         tags: Vec<usize>,
         absent: bool,
     },
+    /// What a client does: everything that a document needs and the repository lacks, then the document.
+    Push {
+        repo: usize,
+        document: usize,
+        tags: Vec<usize>,
+    },
     Untag {
         repo: usize,
         tag: usize,
@@ -44,8 +52,23 @@ pub(crate) enum Step {
         document: usize,
     },
     Restore,
-    Wait,
+    /// A pusher asks whether a blob is here, and will skip its upload.
+    Look {
+        repo: usize,
+        blob: usize,
+    },
+    /// The same for a manifest.
+    LookUp {
+        repo: usize,
+        document: usize,
+    },
+    /// Everything that is due is collected.
+    Collect,
+    Wait(usize),
 }
+
+/// How long steps wait: less than any window, and as long as each, or nearly.
+pub(crate) const WAITS: [i64; 6] = [LEASE / 3, LEASE * 2 / 3, LEASE, KEEP - LEASE, KEEP, KEEP + 1];
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let repo = 0..REPOS.len();
@@ -57,27 +80,34 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (proptest::option::of(repo.clone()), repo.clone(), blob.clone())
             .prop_map(|(from, into, blob)| Step::Mount { from, into, blob }),
         2 => (repo.clone(), blob).prop_map(|(repo, blob)| Step::Unlink { repo, blob }),
-        10 => (repo.clone(), document.clone(), tags, proptest::bool::weighted(0.2))
+        6 => (repo.clone(), document.clone(), tags.clone())
+            .prop_map(|(repo, document, tags)| Step::Push { repo, document, tags }),
+        6 => (repo.clone(), document.clone(), tags, proptest::bool::weighted(0.2))
             .prop_map(|(repo, document, tags, absent)| Step::Put { repo, document, tags, absent }),
         2 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Untag { repo, tag }),
-        4 => (repo, document).prop_map(|(repo, document)| Step::Trash { repo, document }),
+        8 => (repo.clone(), document.clone()).prop_map(|(repo, document)| Step::Trash { repo, document }),
         3 => Just(Step::Restore),
-        2 => Just(Step::Wait),
+        2 => (repo.clone(), 0..BLOBS).prop_map(|(repo, blob)| Step::Look { repo, blob }),
+        2 => (repo, document).prop_map(|(repo, document)| Step::LookUp { repo, document }),
+        8 => Just(Step::Collect),
+        6 => (0..WAITS.len()).prop_map(Step::Wait),
     ]
 }
 
-/// Runs many sequences against one catalog.
+/// Runs many sequences against one catalog: `cases`, or as many as `PROPTEST_CASES` says.
 fn agree(house: impl FnOnce() -> House, cases: u32) {
+    let cases = std::env::var("PROPTEST_CASES").map_or(cases, |text| text.parse().unwrap());
     let runtime = Runtime::new().unwrap();
     let house = runtime.block_on(async { house() });
-    let next = std::cell::Cell::new(0);
+    let (next, done) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
         ..Config::default()
     });
-    let outcome = runner.run(&proptest::collection::vec(step(), 1..60), |steps| {
+    let outcome = runner.run(&proptest::collection::vec(step(), 1..80), |steps| {
         next.set(next.get() + 1);
+        done.set(done.get() + steps.len());
         let model = Model {
             now: 1_000_000,
             ..Model::default()
@@ -92,9 +122,11 @@ fn agree(house: impl FnOnce() -> House, cases: u32) {
                 run.apply(step).await;
             }
             run.compare().await;
+            run.finish().await;
         });
         Ok(())
     });
+    println!("{} operations in {} sequences", done.get(), next.get());
     let wrong = runtime.block_on(house.read(catalog::audit));
     assert!(wrong.is_empty(), "{wrong:#?}");
     runtime.block_on(house.close());

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use catalog::{
-    EdgeKind, MountSource, NewManifest, Precondition, PutManifest, Restored, Scope, Trashed, Unlinked, Usage,
+    EdgeKind, MountSource, NewBlob, NewManifest, Place, Precondition, PutManifest, Restored, Scope, Trashed,
+    Unlinked, Usage,
 };
 use oci::{Digest, Reference, RepositoryName};
 
-use super::Step;
 use super::world::{
-    BLOBS, Content, DOCUMENTS, Document, Model, Named, REPOS, Repo, TAGS, Undoable, children,
+    BLOBS, Content, DOCUMENTS, Document, InTrash, Live, Model, Named, REPOS, Repo, TAGS, Undoable, blobs,
+    children, later,
 };
+use super::{Step, WAITS};
 use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, page_of_referrers, referrers_of, tag};
 
 /// One sequence, in names of its own, so that many share a catalog.
@@ -21,14 +23,14 @@ pub(crate) struct Run<'h> {
 }
 
 impl Run<'_> {
-    fn text(&self, content: Content) -> String {
+    pub(super) fn text(&self, content: Content) -> String {
         match content {
             Content::Blob(n) => format!("{} blob {n}", self.id),
             Content::Document(n) => format!("{} document {n}", self.id),
         }
     }
 
-    fn digest(&self, content: Content) -> Digest {
+    pub(super) fn digest(&self, content: Content) -> Digest {
         digest(&self.text(content))
     }
 
@@ -40,7 +42,7 @@ impl Run<'_> {
         self.digests(documents.into_iter().map(|&document| Content::Document(document)))
     }
 
-    fn name(&self, repo: usize) -> RepositoryName {
+    pub(super) fn name(&self, repo: usize) -> RepositoryName {
         format!("run{}/{}", self.id, REPOS[repo]).parse().unwrap()
     }
 
@@ -89,6 +91,7 @@ impl Run<'_> {
                 tags,
                 absent,
             } => self.put(repo, document, &tags, absent).await,
+            Step::Push { repo, document, tags } => self.push(repo, document, &tags).await,
             Step::Untag { repo, tag: number } => {
                 let name = self.name(repo);
                 let untag = move |tx: &mut catalog::Tx<'_>| {
@@ -96,24 +99,38 @@ impl Run<'_> {
                 };
                 let expected = self.model.repos[repo].tags.remove(&number);
                 assert_eq!(self.house.write(untag).await, expected.is_some());
-                if let Some(until) = expected.and_then(|old| self.model.repos[repo].live.get_mut(&old)) {
-                    *until = (*until).max(now + KEEP);
+                if let Some(old) = expected {
+                    self.model.repos[repo].keep(old, now + KEEP);
                 }
             }
             Step::Trash { repo, document } => self.trash(repo, document).await,
             Step::Restore => self.restore().await,
-            Step::Wait => self.model.now += KEEP + 1,
+            Step::Look { repo, blob } => self.look(repo, blob).await,
+            Step::LookUp { repo, document } => self.look_up(repo, document).await,
+            Step::Collect => self.collect().await,
+            Step::Wait(wait) => self.model.now += WAITS[wait],
         }
     }
 
-    async fn push_blob(&mut self, repo: usize, blob: usize) {
+    pub(super) async fn push_blob(&mut self, repo: usize, blob: usize) {
         let content = self.text(Content::Blob(blob));
-        let new = self.house.blob(&self.name(repo), &content);
+        self.model.count += 1;
+        let location = format!("{}/{blob}/{}", self.id, self.model.count);
+        let new = NewBlob {
+            place: Place::File(location.clone()),
+            now: self.model.now,
+            ..self.house.blob(&self.name(repo), &content)
+        };
         let published = self.house.write(move |tx| catalog::publish_blob(tx, &new)).await;
-        let is_new = self.model.stored.insert(blob);
+        let is_new = !self.model.stored.contains_key(&blob);
         assert_eq!(published == catalog::Published::New, is_new);
+        if is_new {
+            self.model.stored.insert(blob, location);
+        } else {
+            self.model.buried.insert(location, self.model.now);
+        }
         self.model.repos[repo].known = true;
-        self.model.repos[repo].links.insert(blob, true);
+        self.model.repos[repo].link(blob, self.model.now + LEASE);
     }
 
     async fn mount(&mut self, from: Option<usize>, into: usize, blob: usize) {
@@ -121,12 +138,12 @@ impl Run<'_> {
         let (name, wanted, now) = (self.name(into), self.digest(Content::Blob(blob)), self.model.now);
         let mount =
             move |tx: &mut catalog::Tx<'_>| catalog::mount_blob(tx, &source, &name, &wanted, now, LEASE);
-        let serves = |repo: usize| self.model.repos[repo].links.get(&blob) == Some(&true);
+        let serves = |repo: usize| self.model.repos[repo].serves(blob);
         let expected = from.map_or_else(|| serves(0) || serves(1), serves);
         assert_eq!(self.house.write(mount).await, expected);
         if expected {
             self.model.repos[into].known = true;
-            self.model.repos[into].links.insert(blob, true);
+            self.model.repos[into].link(blob, now + LEASE);
         }
     }
 
@@ -137,24 +154,26 @@ impl Run<'_> {
         let unlinked = self.house.write(unlink).await;
         let namers = self.model.repos[repo].live_namers(blob);
         match self.model.repos[repo].links.get_mut(&blob) {
-            Some(served @ true) if namers.is_empty() => {
-                *served = false;
+            Some(link) if link.shown && namers.is_empty() => {
+                (link.shown, link.review_at) = (false, Some(now + UNDO));
                 assert_eq!(unlinked, Unlinked::Hidden);
             }
-            Some(true) => {
+            Some(link) if link.shown => {
                 let Unlinked::Referenced { by } = unlinked else {
                     panic!("{unlinked:?}")
                 };
                 assert_eq!(by.into_iter().collect::<BTreeSet<_>>(), self.documents(&namers));
             }
-            Some(false) | None => assert_eq!(unlinked, Unlinked::Unknown),
+            Some(_) | None => assert_eq!(unlinked, Unlinked::Unknown),
         }
     }
 
-    async fn put(&mut self, repo: usize, document: usize, tags: &[usize], absent: bool) {
+    pub(super) async fn put(&mut self, repo: usize, document: usize, tags: &[usize], absent: bool) {
         let put = self.house.put(self.manifest(repo, document, tags, absent)).await;
         let missing = self.model.repos[repo].missing(document);
         let kept = self.model.now + KEEP;
+        self.model.count += 1;
+        let fresh = self.model.count;
         let model = &mut self.model.repos[repo];
         if !missing.is_empty() {
             let PutManifest::Missing(named) = put else {
@@ -170,14 +189,20 @@ impl Run<'_> {
         let created = !model.live.contains_key(&document);
         assert_eq!(put, PutManifest::Stored { created });
         model.known = true;
-        model.trashed.remove(&document);
-        let until = model.live.entry(document).or_insert(kept);
-        *until = (*until).max(kept);
+        let number = match model.trashed.remove(&document) {
+            Some(back) => back.number,
+            None => model.live.get(&document).map_or(fresh, |live| live.number),
+        };
+        let until = model.live.get(&document).and_then(|live| live.until);
+        let live = Live {
+            number,
+            until: Some(later(until, kept)),
+            follows: None,
+        };
+        model.live.insert(document, live);
         for &tag in tags {
-            if let Some(old) = model.tags.insert(tag, document).filter(|&old| old != document)
-                && let Some(until) = model.live.get_mut(&old)
-            {
-                *until = (*until).max(kept);
+            if let Some(old) = model.tags.insert(tag, document).filter(|&old| old != document) {
+                model.keep(old, kept);
             }
         }
     }
@@ -209,13 +234,14 @@ impl Run<'_> {
                 panic!("{trashed:?}")
             };
             let op = self.model.trash.len();
-            let (gone, tags) = self.model.repos[repo].trash(document, op, now);
+            let (gone, tags) = self.model.repos[repo].trash(document, op, now, now + UNDO);
             assert_eq!(
                 manifests.into_iter().collect::<BTreeSet<_>>(),
                 self.documents(&gone)
             );
             self.model.trash.push(Undoable {
                 number,
+                at: now,
                 repo,
                 tags,
                 undone: false,
@@ -242,27 +268,30 @@ impl Run<'_> {
         let mut next: Vec<_> = model
             .trashed
             .iter()
-            .filter(|&(_, &in_op)| in_op == op)
+            .filter(|&(_, trashed)| trashed.op == op)
             .map(|(&one, _)| one)
             .collect();
         if next.is_empty() {
             assert_eq!(restored, Restored::Gone);
             return;
         }
+        for live in model.live.values_mut().filter(|live| live.follows == Some(op)) {
+            live.follows = None;
+        }
         let mut back = BTreeSet::new();
         while let Some(document) = next.pop() {
-            if model.trashed.remove(&document).is_some() {
-                model.live.insert(document, now + KEEP);
+            if let Some(InTrash { number, .. }) = model.trashed.remove(&document) {
+                let live = Live {
+                    number,
+                    until: Some(now + KEEP),
+                    follows: None,
+                };
+                model.live.insert(document, live);
                 back.insert(document);
                 next.extend(children(document));
-                let Document { blobs, children, .. } = &DOCUMENTS[document];
-                let listed = children.iter().filter_map(|child| match child {
-                    Named::Blob(blob) => Some(blob),
-                    Named::Document(_) => None,
-                });
-                model
-                    .links
-                    .extend(blobs.iter().chain(listed).map(|&blob| (blob, true)));
+                for blob in blobs(document) {
+                    model.links.entry(blob).and_modify(|link| link.shown = true);
+                }
             }
         }
         for (tag, document) in tags {
@@ -287,11 +316,7 @@ impl Run<'_> {
             let name = self.name(repo);
             for blob in 0..BLOBS {
                 let served = self.house.serves(&name, &self.digest(Content::Blob(blob))).await;
-                assert_eq!(
-                    served,
-                    model.links.get(&blob) == Some(&true),
-                    "blob {blob} in {name}"
-                );
+                assert_eq!(served, model.serves(blob), "blob {blob} in {name}");
             }
             for document in 0..DOCUMENTS.len() {
                 let wanted = self.digest(Content::Document(document));

@@ -61,17 +61,45 @@ pub(crate) const DOCUMENTS: [Document; 7] = [
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(crate) struct Repo {
     pub(crate) known: bool,
-    /// Blobs that were ever linked; true while they are served.
-    pub(crate) links: BTreeMap<usize, bool>,
-    pub(crate) live: BTreeMap<usize, i64>,
-    pub(crate) trashed: BTreeMap<usize, usize>,
+    pub(crate) links: BTreeMap<usize, Link>,
+    pub(crate) live: BTreeMap<usize, Live>,
+    pub(crate) trashed: BTreeMap<usize, InTrash>,
     pub(crate) tags: BTreeMap<usize, usize>,
+}
+
+/// That a repository has a blob.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Link {
+    /// Whether it is served.
+    pub(crate) shown: bool,
+    /// When its lease ends; none while an edge held it at the last look.
+    pub(crate) review_at: Option<i64>,
+}
+
+/// A document that is served.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Live {
+    /// Its place in the order of arrival.
+    pub(crate) number: u64,
+    /// When its lease ends; none while something held it at the last look.
+    pub(crate) until: Option<i64>,
+    /// The delete that it follows when its lease ends.
+    pub(crate) follows: Option<usize>,
+}
+
+/// A document in the trash.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct InTrash {
+    pub(crate) number: u64,
+    pub(crate) op: usize,
+    pub(crate) purge_at: i64,
 }
 
 /// An operation that can be taken back.
 #[derive(Clone, Debug)]
 pub(crate) struct Undoable {
     pub(crate) number: i64,
+    pub(crate) at: i64,
     pub(crate) repo: usize,
     pub(crate) tags: BTreeMap<usize, usize>,
     pub(crate) undone: bool,
@@ -80,14 +108,24 @@ pub(crate) struct Undoable {
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) repos: [Repo; 2],
-    pub(crate) stored: BTreeSet<usize>,
+    /// Where the bytes of each blob are.
+    pub(crate) stored: BTreeMap<usize, String>,
+    /// Where bytes wait for the sweeper, and until when.
+    pub(crate) buried: BTreeMap<String, i64>,
     pub(crate) trash: Vec<Undoable>,
     pub(crate) now: i64,
+    /// Things that were ever counted: uploads, documents.
+    pub(crate) count: u64,
+}
+
+/// The later of two ends of a lease.
+pub(crate) fn later(one: Option<i64>, other: i64) -> i64 {
+    one.map_or(other, |one| one.max(other))
 }
 
 impl Repo {
     pub(crate) fn missing(&self, document: usize) -> BTreeSet<Content> {
-        let served = |blob: &usize| self.links.get(blob) == Some(&true);
+        let served = |blob: &usize| self.serves(*blob);
         let Document { blobs, children, .. } = &DOCUMENTS[document];
         let blobs = blobs
             .iter()
@@ -98,6 +136,28 @@ impl Repo {
             Named::Blob(blob) => (!served(&blob)).then_some(Content::Blob(blob)),
         });
         blobs.chain(children).collect()
+    }
+
+    pub(crate) fn serves(&self, blob: usize) -> bool {
+        self.links.get(&blob).is_some_and(|link| link.shown)
+    }
+
+    /// P-PUBLISH (d): the link is there, shown, and leased.
+    pub(crate) fn link(&mut self, blob: usize, until: i64) {
+        let link = self.links.entry(blob).or_insert(Link {
+            shown: true,
+            review_at: Some(until),
+        });
+        link.shown = true;
+        link.review_at = link.review_at.map(|at| at.max(until));
+    }
+
+    /// A document lost its tag: it has a life of its own now.
+    pub(crate) fn keep(&mut self, document: usize, until: i64) {
+        if let Some(live) = self.live.get_mut(&document) {
+            live.until = Some(later(live.until, until));
+            live.follows = None;
+        }
     }
 
     pub(crate) fn live_parents(&self, document: usize) -> BTreeSet<usize> {
@@ -113,14 +173,18 @@ impl Repo {
     }
 
     pub(crate) fn live_namers(&self, blob: usize) -> BTreeSet<usize> {
-        let names = |document: &usize| {
-            let Document { blobs, children, .. } = &DOCUMENTS[*document];
-            blobs.contains(&blob)
-                || children
-                    .iter()
-                    .any(|child| matches!(child, Named::Blob(named) if *named == blob))
-        };
-        self.live.keys().copied().filter(names).collect()
+        let live = self.live.keys().copied();
+        live.filter(|&document| blobs(document).any(|named| named == blob))
+            .collect()
+    }
+
+    /// Whether a tag, a live index or a live subject holds a document.
+    pub(crate) fn is_rooted(&self, document: usize) -> bool {
+        self.is_tagged(document)
+            || !self.live_parents(document).is_empty()
+            || DOCUMENTS[document]
+                .subject
+                .is_some_and(|subject| self.live.contains_key(&subject))
     }
 
     /// Moves a document to the trash, with what hangs on it alone.
@@ -129,35 +193,48 @@ impl Repo {
         root: usize,
         op: usize,
         now: i64,
+        purge_at: i64,
     ) -> (BTreeSet<usize>, BTreeMap<usize, usize>) {
         let (mut gone, mut tags, mut next) = (BTreeSet::new(), BTreeMap::new(), vec![root]);
         while let Some(document) = next.pop() {
-            if self.live.remove(&document).is_none() {
+            let Some(Live { number, .. }) = self.live.remove(&document) else {
                 continue;
-            }
-            self.trashed.insert(document, op);
+            };
+            let in_trash = InTrash { number, op, purge_at };
+            self.trashed.insert(document, in_trash);
             gone.insert(document);
             tags.extend(self.tags.extract_if(.., |_, tagged| *tagged == document));
-            let free = |repo: &Self, one: usize| !repo.is_tagged(one) && repo.live_parents(one).is_empty();
             let referrers = self
                 .live
                 .keys()
                 .copied()
                 .filter(|&one| DOCUMENTS[one].subject == Some(document));
-            let referrers: Vec<_> = referrers.filter(|&one| free(self, one)).collect();
-            let lonely = children(document).filter(|child| {
-                let kept = self.live.get(child).is_none_or(|&until| until > now);
-                let subject_lives = DOCUMENTS[*child]
-                    .subject
-                    .is_some_and(|subject| self.live.contains_key(&subject));
-                !kept && !subject_lives && free(self, *child)
-            });
-            let lonely: Vec<_> = lonely.collect();
+            let referrers: Vec<_> = referrers
+                .filter(|&one| !self.is_tagged(one) && self.live_parents(one).is_empty())
+                .collect();
             next.extend(referrers);
-            next.extend(lonely);
+            for child in children(document) {
+                if self.is_rooted(child) {
+                    continue;
+                }
+                match self.live.get_mut(&child) {
+                    Some(live) if live.until.is_some_and(|until| until > now) => live.follows = Some(op),
+                    _ => next.push(child),
+                }
+            }
         }
         (gone, tags)
     }
+}
+
+/// The blobs that a document names.
+pub(crate) fn blobs(document: usize) -> impl Iterator<Item = usize> {
+    let Document { blobs, children, .. } = &DOCUMENTS[document];
+    let listed = children.iter().filter_map(|child| match child {
+        Named::Blob(blob) => Some(*blob),
+        Named::Document(_) => None,
+    });
+    blobs.iter().copied().chain(listed)
 }
 
 pub(crate) fn children(document: usize) -> impl Iterator<Item = usize> {
