@@ -2,6 +2,7 @@
 
 use oci::{Digest, Reference};
 use registry::{Error, GcRun, GcWait, PauseCause, Registry, Rules};
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, delete, digest_of, image, noise, pull, push_in_parts, push_manifest, read, walk};
 
@@ -74,6 +75,33 @@ async fn the_bytes_of_a_deleted_image_leave_the_disk_and_those_of_another_stay()
         Err(Error::BlobUnknown(_))
     ));
     assert_eq!(registry.gc_status().await.unwrap(), registry::GcStatus::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_goes_while_the_server_runs_without_being_asked_for() {
+    let house = House::new();
+    let no_windows = Rules {
+        lease_ms: 0,
+        undo_window_ms: 0,
+        untagged_keep_ms: 0,
+        read_grace_ms: 0,
+        ..at_once()
+    };
+    let registry = house.open_with(no_windows).await;
+    let (gone, _) = push_image(&registry, "a:gone", 1).await;
+    let (_, kept) = push_image(&registry, "a:kept", 2).await;
+    delete_image(&registry, &gone).await;
+    let stop = CancellationToken::new();
+    let jobs = {
+        let (registry, stop) = (registry.clone(), stop.clone());
+        tokio::spawn(async move { registry.run_jobs(None, false, stop).await })
+    };
+    while files(&house) > 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    jobs.await.unwrap();
+    assert_eq!(read(&registry, "a", &kept).await.unwrap(), noise(2, 50_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use registry::{Registry, Rules};
 
-use crate::house::{House, digest_of, noise, push_in_parts, read, walk};
+use crate::house::{House, body, digest_of, noise, push, push_in_parts, read, walk};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -71,6 +71,32 @@ async fn what_is_served_or_waits_for_the_sweeper_is_no_orphan() {
     assert_eq!(blobs(&house).len(), 2, "the second copy is the sweeper's");
     assert_eq!(registry.scan_orphans().await.unwrap(), 0);
     assert!(aside(&house).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_row_is_being_written_is_no_orphan() {
+    let house = House::new();
+    let registry = house.open_with(Rules::default()).await;
+    let other = rusqlite::Connection::open(house.path().join("landfall/catalog/landfall.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let bytes = noise(1, 50_000);
+    let pushing = {
+        let (registry, bytes) = (registry.clone(), bytes.clone());
+        let push_it = async move {
+            registry
+                .push_blob(&push("a"), digest_of(&bytes), None, body(&bytes))
+                .await
+        };
+        tokio::spawn(push_it)
+    };
+    while blobs(&house).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(registry.scan_orphans().await.unwrap(), 0);
+    other.execute_batch("ROLLBACK").unwrap();
+    pushing.await.unwrap().unwrap();
+    assert_eq!(registry.scan_orphans().await.unwrap(), 0);
+    assert_eq!(read(&registry, "a", &digest_of(&bytes)).await.unwrap(), bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
