@@ -9,6 +9,8 @@ use std::process::Command;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tempfile::TempDir;
 
+use super::wait_until;
+
 /// A mounted tmpfs.
 pub(crate) struct SmallDisk {
     folder: TempDir,
@@ -44,24 +46,46 @@ impl SmallDisk {
     /// Takes all room but so much, until the answer is dropped.
     pub(crate) fn fill_but(&self, left: u64) -> Ballast {
         let path = self.path().join("somebody-elses-file");
-        let file = File::create(&path).unwrap();
-        fallocate(
-            &file,
-            FallocateFlags::empty(),
-            0,
-            self.free().saturating_sub(left),
-        )
-        .unwrap();
-        Ballast(path)
+        let ballast = Ballast {
+            file: File::create(&path).unwrap(),
+            path,
+            left,
+        };
+        wait_until("the disk is filled", || {
+            ballast.top_up();
+            self.free() <= left
+        });
+        ballast
     }
 }
 
 /// A file that takes room on a disk for as long as this is kept.
-pub(crate) struct Ballast(PathBuf);
+pub(crate) struct Ballast {
+    path: PathBuf,
+    file: File,
+    left: u64,
+}
+
+impl Ballast {
+    /// Takes what has become free since: a server at work gives up files of its own at any moment.
+    pub(crate) fn top_up(&self) {
+        let stat = statvfs(&self.path).unwrap();
+        let more = (stat.f_bavail * stat.f_frsize).saturating_sub(self.left);
+        if more == 0 {
+            return;
+        }
+        let end = self.file.metadata().unwrap().len();
+        match fallocate(&self.file, FallocateFlags::empty(), end, more) {
+            // Somebody was quicker: the next round asks for less.
+            Ok(()) | Err(rustix::io::Errno::NOSPC) => {}
+            Err(error) => panic!("{}: {error}", self.path.display()),
+        }
+    }
+}
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        fs::remove_file(&self.0).ok();
+        fs::remove_file(&self.path).ok();
     }
 }
 

@@ -97,6 +97,12 @@ impl Journal {
         lock(&self.0.0).text.clone()
     }
 
+    /// Whether a line with all of `words` has come already.
+    pub(crate) fn has_line(&self, words: &[&str]) -> bool {
+        let has_all = |line: &String| words.iter().all(|word| line.contains(word));
+        self.lines().iter().any(has_all)
+    }
+
     pub(crate) fn contains(&self, text: &str) -> bool {
         self.lines().iter().any(|line| line.contains(text))
     }
