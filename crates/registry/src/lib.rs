@@ -44,7 +44,7 @@ pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
-pub use store::BlobFile;
+pub use store::{BlobFile, Intake};
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
 /// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags and of

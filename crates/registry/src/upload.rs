@@ -10,7 +10,7 @@ use access::{Permit, Push};
 use bytes::Bytes;
 use catalog::{NewBlob, Place};
 use oci::{Algorithm, Digest};
-use store::{Plan, Upload};
+use store::{Intake, Plan, Upload};
 use uuid::Uuid;
 
 use crate::session::{Life, Session, Work};
@@ -28,6 +28,17 @@ const PARK_CROWDED_MS: i64 = 1_000;
 pub trait Body: Send + 'static {
     /// The next bytes; none at the end.
     fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, BodyCut>>> + Send;
+
+    /// Whether more bytes are to come, and can be received where they are needed: by `receive` in place of `next`.
+    fn is_direct(&self) -> bool {
+        false
+    }
+
+    /// Receives into `intake` until that is full or no more comes, and gives it back; `next` says what the matter is
+    /// then. None if it was lost, which ends the upload.
+    fn receive(&mut self, intake: Intake) -> impl Future<Output = Option<Intake>> + Send {
+        std::future::ready(Some(intake))
+    }
 }
 
 /// The client left before the end of its body.
@@ -207,14 +218,17 @@ impl Registry {
             return Err(Error::OutOfOrder(session.status()));
         }
         let mut saved_at = start;
-        while let Some(bytes) = body.next().await {
+        loop {
             let upload = work.upload.as_mut().ok_or(Error::UploadUnknown)?;
-            let bytes = bytes.map_err(|BodyCut| Error::BodyCut)?;
-            if let Err(error) = self.take(upload, start, chunk, bytes).await {
-                if error.ends_upload() {
-                    self.give_up(session, work).await;
+            match self.take(upload, start, chunk, &mut body).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    if error.ends_upload() {
+                        self.give_up(session, work).await;
+                    }
+                    return Err(error);
                 }
-                return Err(error);
             }
             let offset = upload.offset();
             session.moved_to(offset, self.now());
@@ -230,8 +244,38 @@ impl Registry {
         }
     }
 
-    async fn take(&self, upload: &mut Upload, start: u64, chunk: Chunk, bytes: Bytes) -> Result<(), Error> {
-        let more = bytes.len() as u64;
+    /// Takes what comes next of `body`. False at its end.
+    async fn take(
+        &self,
+        upload: &mut Upload,
+        start: u64,
+        chunk: Chunk,
+        body: &mut impl Body,
+    ) -> Result<bool, Error> {
+        if body.is_direct()
+            && let Some(intake) = upload.lend().await?
+        {
+            let intake = body.receive(intake).await.ok_or(Error::BodyCut)?;
+            let allowed = self.allows(upload, start, chunk, intake.received());
+            upload.take_back(match allowed {
+                Ok(()) => intake,
+                Err(_) => intake.emptied(),
+            });
+            allowed?;
+            return Ok(true);
+        }
+        let Some(bytes) = body.next().await else {
+            return Ok(false);
+        };
+        let bytes = bytes.map_err(|BodyCut| Error::BodyCut)?;
+        self.allows(upload, start, chunk, bytes.len())?;
+        upload.append(bytes).await?;
+        Ok(true)
+    }
+
+    /// Whether so many more bytes are what was announced, and not too many.
+    fn allows(&self, upload: &Upload, start: u64, chunk: Chunk, more: usize) -> Result<(), Error> {
+        let more = more as u64;
         let received = upload.offset() - start + more;
         if let Some(declared) = chunk.length.filter(|&declared| received > declared) {
             return Err(Error::SizeMismatch { declared, received });
@@ -243,7 +287,7 @@ impl Registry {
         {
             return Err(Error::BlobTooLarge { max });
         }
-        Ok(upload.append(bytes).await?)
+        Ok(())
     }
 
     /// U4 to U9: the digest is proven, the bytes are durable, the row is committed.

@@ -22,7 +22,7 @@ use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::metrics::Metrics;
 use crate::origin::Peer;
-use crate::outlet::Outlet;
+use crate::outlet::Shortcuts;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
@@ -67,7 +67,7 @@ impl Caller {
         let context = self.live.now();
         let Opened {
             stream,
-            outlet,
+            shortcuts,
             beside,
             h2,
         } = opened;
@@ -86,11 +86,11 @@ impl Caller {
         } = self;
         let service = service_fn(move |request| {
             let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
-            let (working, outlet) = (working.clone(), outlet.clone());
+            let (working, shortcuts) = (working.clone(), shortcuts.clone());
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => answer(live, pages, request, Sender { peer, outlet }, working).await,
+                    None => answer(live, pages, request, Sender { peer, shortcuts }, working).await,
                 }
             }
         });
@@ -105,13 +105,15 @@ impl Caller {
 /// Who sends a request, and how files get to it.
 pub(crate) struct Sender {
     pub(crate) peer: Peer,
-    outlet: Option<Outlet>,
+    shortcuts: Option<Shortcuts>,
 }
 
 impl Sender {
-    /// The outlet, if it can be used for an answer in this version of HTTP.
-    pub(crate) fn outlet(&self, version: http::Version) -> Option<Outlet> {
-        self.outlet.clone().filter(|_| version <= http::Version::HTTP_11)
+    /// The shortcuts, if they can be used in this version of HTTP.
+    pub(crate) fn shortcuts(&self, version: http::Version) -> Option<Shortcuts> {
+        self.shortcuts
+            .clone()
+            .filter(|_| version <= http::Version::HTTP_11)
     }
 }
 

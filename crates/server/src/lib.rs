@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod context;
 mod health;
+mod inlet;
 mod lanes;
 mod metrics;
 mod origin;

@@ -21,6 +21,8 @@ use rustix::fs::sendfile;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::inlet::Inlet;
+
 /// Memory that is never touched, so it costs addresses only.
 static AREA: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; Outlet::RUN_MAX].into());
 
@@ -87,20 +89,29 @@ impl Socket for UnixStream {
     }
 }
 
-/// A socket, and the files that are to go out through it.
-pub(crate) struct Sending<S> {
-    socket: S,
-    outlet: Outlet,
+/// Ways past hyper's memory, on a connection in the clear.
+#[derive(Clone, Default)]
+pub(crate) struct Shortcuts {
+    /// For bytes of files, out.
+    pub(crate) outlet: Outlet,
+    /// For bytes of bodies, in.
+    pub(crate) inlet: Inlet,
 }
 
-impl<S: Socket> Sending<S> {
-    pub(crate) fn new(socket: S) -> (Self, Outlet) {
-        let outlet = Outlet::default();
-        let sending = Self {
+/// A socket, the files that are to go out through it, and the memory that bodies are to come in to.
+pub(crate) struct Passing<S> {
+    socket: S,
+    shortcuts: Shortcuts,
+}
+
+impl<S: Socket> Passing<S> {
+    pub(crate) fn new(socket: S) -> (Self, Shortcuts) {
+        let shortcuts = Shortcuts::default();
+        let passing = Self {
             socket,
-            outlet: outlet.clone(),
+            shortcuts: shortcuts.clone(),
         };
-        (sending, outlet)
+        (passing, shortcuts)
     }
 
     /// Sends what the first stand-in, now `len` bytes long, stands for; how many bytes went.
@@ -115,7 +126,7 @@ impl<S: Socket> Sending<S> {
     }
 
     fn send(&self, len: usize) -> io::Result<usize> {
-        let mut runs = self.outlet.lock();
+        let mut runs = self.shortcuts.outlet.lock();
         let run = runs
             .front_mut()
             .filter(|run| run.left == len)
@@ -158,17 +169,18 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-impl<S: Socket> AsyncRead for Sending<S> {
+impl<S: Socket> AsyncRead for Passing<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let Self { socket, shortcuts } = &mut *self;
+        shortcuts.inlet.poll_read(socket, cx, buf)
     }
 }
 
-impl<S: Socket> AsyncWrite for Sending<S> {
+impl<S: Socket> AsyncWrite for Passing<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if is_stand_in(buf) {
             return self.poll_send(cx, buf.len());

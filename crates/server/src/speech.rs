@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::beside::{Aside, Beside};
-use crate::outlet::{self, Outlet, Sending};
+use crate::outlet::{self, Passing, Shortcuts};
 
 /// A connection that is not on its lane yet.
 pub(crate) enum Fresh {
@@ -51,8 +51,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 /// A connection that is ready for requests.
 pub(crate) struct Opened {
     pub(crate) stream: Box<dyn Stream>,
-    /// The kernel's way out for files, where nothing must see their bytes.
-    pub(crate) outlet: Option<Outlet>,
+    /// Ways past hyper's memory, where nothing must see the bytes.
+    pub(crate) shortcuts: Option<Shortcuts>,
     /// Answers before everybody else.
     pub(crate) beside: Option<Aside>,
     /// Whether HTTP/2 may be spoken, where that does not depend on the settings of the moment.
@@ -65,7 +65,7 @@ impl Speech {
         let socket = fresh.settle()?;
         let aside = |stream: TcpStream, beside: Beside| Opened {
             stream: Box::new(stream),
-            outlet: None,
+            shortcuts: None,
             beside: Some(Aside::Instead(beside)),
             h2: None,
         };
@@ -78,7 +78,7 @@ impl Speech {
                 Accepted::Asked => return Ok(None),
                 Accepted::Tls(stream) => Opened {
                     stream,
-                    outlet: None,
+                    shortcuts: None,
                     beside: Some(Aside::Also(beside)),
                     // What may be spoken was agreed in the handshake.
                     h2: Some(true),
@@ -90,10 +90,10 @@ impl Speech {
 
 /// HTTP as it is, on a socket that the kernel can send files to.
 fn clear(socket: impl outlet::Socket) -> Opened {
-    let (stream, outlet) = Sending::new(socket);
+    let (stream, shortcuts) = Passing::new(socket);
     Opened {
         stream: Box::new(stream),
-        outlet: Some(outlet),
+        shortcuts: Some(shortcuts),
         beside: None,
         h2: None,
     }

@@ -34,6 +34,7 @@ mod password_file;
 mod pull_a_blob;
 mod pull_a_large_blob;
 mod push_a_blob;
+mod push_a_large_blob;
 mod push_a_manifest;
 mod push_in_chunks;
 mod referrers;

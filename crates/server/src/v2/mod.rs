@@ -29,7 +29,9 @@ use oci::Reference;
 use crate::body::{Body, Means};
 use crate::connection::Sender;
 use crate::context::Context;
+use crate::inlet::Inlet;
 use crate::origin::Peer;
+use crate::outlet::Shortcuts;
 use query::Query;
 use receive::ClientBody;
 use refusal::Refusal;
@@ -51,6 +53,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) caller: Caller,
     /// How blobs get out to the sender.
     pub(crate) means: Means,
+    /// How bodies of blobs get in, where there is a shortcut.
+    pub(crate) inlet: Option<Inlet>,
 }
 
 /// What the access log tells of a request beside its answer.
@@ -135,6 +139,10 @@ async fn handle(
     if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
         return Err(Refusal::Domain(registry::Error::ReadOnly));
     }
+    let (outlet, inlet) = match sender.shortcuts(head.version) {
+        Some(Shortcuts { outlet, inlet }) => (Some(outlet), Some(inlet)),
+        None => (None, None),
+    };
     let x = Exchange {
         server,
         head,
@@ -143,8 +151,9 @@ async fn handle(
         caller,
         means: Means {
             pool: server.reads.clone(),
-            outlet: sender.outlet(head.version),
+            outlet,
         },
+        inlet,
     };
     dispatch(&x, route, verb, body).await
 }

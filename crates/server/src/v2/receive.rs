@@ -2,13 +2,18 @@
 //!
 //! Units: bytes. A client that sends nothing for the idle time is gone. Fails: `BodyCut`.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body::Frame;
 use hyper::body::Incoming;
-use registry::{Body, BodyCut};
+use registry::{Body, BodyCut, Intake};
+
+use crate::inlet::{DIRECT_MIN, Inlet};
 
 /// Most of a refused body that is read for the client's sake: a manifest that is too large, and some more.
 const DRAIN_BYTES: usize = 6 * 1024 * 1024;
@@ -24,12 +29,40 @@ pub(crate) struct ClientBody {
 pub(crate) struct Stream {
     incoming: Incoming,
     idle: Duration,
+    direct: Option<Direct>,
+    /// The client left while its bytes came past hyper.
+    is_cut: bool,
+}
+
+/// A body that may be received past hyper.
+struct Direct {
+    inlet: Inlet,
+    /// Bytes that are still to come.
+    left: u64,
+    is_asked: bool,
+    is_granted: bool,
+    /// Bytes that came past hyper …
+    received: u64,
+    /// … and those of them that it has passed a stand-in on for.
+    stood_in: u64,
+}
+
+/// What a wait for a body ends with.
+enum Next {
+    Frame(Option<Result<Frame<Bytes>, hyper::Error>>),
+    /// hyper has no more, and the socket's bytes may be had.
+    Granted,
 }
 
 impl ClientBody {
     pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
         Self {
-            stream: Some(Stream { incoming, idle }),
+            stream: Some(Stream {
+                incoming,
+                idle,
+                direct: None,
+                is_cut: false,
+            }),
         }
     }
 
@@ -76,21 +109,128 @@ impl Stream {
         }
         Ok(Some(all.freeze()))
     }
+
+    /// The same, received past hyper where that can be.
+    pub(crate) fn through(mut self, inlet: Option<Inlet>) -> Self {
+        let left = self.incoming.size_hint().exact();
+        self.direct = inlet.zip(left).map(|(inlet, left)| Direct {
+            inlet,
+            left,
+            is_asked: false,
+            is_granted: false,
+            received: 0,
+            stood_in: 0,
+        });
+        self
+    }
+
+    async fn wait(&mut self) -> Result<Next, BodyCut> {
+        let Self {
+            incoming,
+            idle,
+            direct,
+            ..
+        } = self;
+        let next = poll_fn(|cx| {
+            // Asked first: what hyper passed on before it granted anything is seen by the look at its frames then.
+            let granted = direct
+                .as_ref()
+                .is_some_and(|direct| direct.is_asked && direct.inlet.is_granted(cx));
+            match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Ready(frame) => Poll::Ready(Next::Frame(frame)),
+                Poll::Pending if granted => Poll::Ready(Next::Granted),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        tokio::time::timeout(*idle, next).await.map_err(|_| BodyCut)
+    }
+}
+
+impl Direct {
+    /// What of a frame is bytes, and no stand-in.
+    fn sift(&mut self, bytes: Bytes) -> Option<Bytes> {
+        if self.stood_in < self.received {
+            self.stood_in += bytes.len() as u64;
+            return None;
+        }
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        Some(bytes)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(direct) = &self.direct {
+            direct.inlet.release();
+        }
+    }
 }
 
 impl Body for Stream {
     async fn next(&mut self) -> Option<Result<Bytes, BodyCut>> {
-        loop {
-            match tokio::time::timeout(self.idle, self.incoming.frame()).await {
-                Err(_) | Ok(Some(Err(_))) => return Some(Err(BodyCut)),
-                Ok(None) => return None,
-                // Trailers say nothing here.
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Some(Ok(bytes));
-                    }
-                }
+        if let Some(direct) = &mut self.direct {
+            if std::mem::take(&mut direct.is_granted) {
+                direct.inlet.release();
+            } else if !direct.is_asked && direct.left >= DIRECT_MIN {
+                direct.inlet.ask();
+                direct.is_asked = true;
             }
         }
+        if self.is_cut {
+            return Some(Err(BodyCut));
+        }
+        loop {
+            let frame = match self.wait().await {
+                Ok(Next::Frame(Some(Ok(frame)))) => frame,
+                Ok(Next::Frame(None)) => return None,
+                Ok(Next::Frame(Some(Err(_)))) | Err(BodyCut) => return Some(Err(BodyCut)),
+                Ok(Next::Granted) => {
+                    if let Some(direct) = &mut self.direct {
+                        (direct.is_asked, direct.is_granted) = (false, true);
+                    }
+                    return Some(Ok(Bytes::new()));
+                }
+            };
+            // Trailers say nothing here.
+            let Ok(bytes) = frame.into_data() else { continue };
+            let bytes = match &mut self.direct {
+                Some(direct) => direct.sift(bytes),
+                None => Some(bytes),
+            };
+            if let Some(bytes) = bytes {
+                return Some(Ok(bytes));
+            }
+        }
+    }
+
+    fn is_direct(&self) -> bool {
+        self.direct
+            .as_ref()
+            .is_some_and(|direct| direct.is_granted && direct.left > 0 && !self.is_cut)
+    }
+
+    async fn receive(&mut self, intake: Intake) -> Option<Intake> {
+        let Some(direct) = &self.direct else {
+            return Some(intake);
+        };
+        let inlet = direct.inlet.clone();
+        inlet.lend(intake, direct.left);
+        while !self.is_cut && !inlet.is_filled() {
+            match self.wait().await {
+                Ok(Next::Frame(Some(Ok(frame)))) => {
+                    if let (Ok(bytes), Some(direct)) = (frame.into_data(), &mut self.direct) {
+                        direct.stood_in += bytes.len() as u64;
+                    }
+                }
+                Ok(Next::Granted) => {}
+                Ok(Next::Frame(_)) | Err(BodyCut) => self.is_cut = true,
+            }
+        }
+        let intake = inlet.take()?;
+        if let Some(direct) = &mut self.direct {
+            direct.left = direct.left.saturating_sub(intake.received() as u64);
+            direct.received += intake.received() as u64;
+        }
+        Some(intake)
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn begin(x: &Exchange<'_>, name: &RepositoryName, body: &mut Cl
     };
     if let Some(text) = x.query.get("digest").filter(|_| x.query.get("mount").is_none()) {
         let digest: Digest = text.parse()?;
-        let stream = take(body)?;
+        let stream = take(x, body)?;
         x.server
             .registry
             .push_blob(&permit, digest.clone(), length(x), stream)
@@ -73,7 +73,7 @@ pub(crate) async fn append(
 ) -> Answer {
     let permit = x.caller.may(Push, name)?;
     let chunk = chunk(x, &permit, id).await?;
-    let stream = take(body)?;
+    let stream = take(x, body)?;
     let outcome = x.server.registry.append(&permit, id, chunk, stream).await;
     let status = survive(x, &permit, id, outcome).await?;
     Ok(at(x, name, &status, StatusCode::ACCEPTED))
@@ -93,7 +93,7 @@ pub(crate) async fn finish(
     };
     let digest: Digest = x.query.get("digest").ok_or_else(missing)?.parse()?;
     let chunk = chunk(x, &permit, id).await?;
-    let stream = take(body)?;
+    let stream = take(x, body)?;
     let outcome = x
         .server
         .registry
@@ -117,8 +117,9 @@ pub(crate) async fn cancel(x: &Exchange<'_>, name: &RepositoryName, id: Uuid) ->
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-fn take(body: &mut ClientBody) -> Result<Stream, Refusal> {
-    body.take().ok_or(Refusal::Domain(Error::BodyCut))
+fn take(x: &Exchange<'_>, body: &mut ClientBody) -> Result<Stream, Refusal> {
+    let stream = body.take().ok_or(Refusal::Domain(Error::BodyCut))?;
+    Ok(stream.through(x.inlet.clone()))
 }
 
 fn length(x: &Exchange<'_>) -> Option<u64> {

@@ -43,7 +43,7 @@ pub use forecast::{Forecast, existing};
 pub use orphans::Shard;
 pub use publish::{InFlight, Published};
 pub use room::Room;
-pub use upload::{Checkpoint, Plan, Upload};
+pub use upload::{Checkpoint, Intake, Plan, Upload};
 pub use verified::{Inlined, Verified};
 
 /// How the store uses the machine.

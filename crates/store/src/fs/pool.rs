@@ -201,6 +201,21 @@ impl Buffer {
         taken
     }
 
+    /// Where the next bytes go.
+    pub(super) fn spare(&mut self) -> &mut [u8] {
+        &mut self.storage[self.begin + self.len..self.end]
+    }
+
+    /// The first `len` bytes of `spare` count from now on.
+    pub(super) fn grow(&mut self, len: usize) {
+        self.len = (self.len + len).min(self.end - self.begin);
+    }
+
+    /// Only the first `len` bytes count from now on.
+    pub(super) fn shrink(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.storage[self.begin..self.begin + self.len]
     }

@@ -68,6 +68,48 @@ pub struct Upload {
     chain: Chain,
     writing: Option<Writing>,
     failed: bool,
+    /// `filling` is with whoever receives the next bytes.
+    is_lent: bool,
+}
+
+/// Memory of an upload for its next bytes, lent to whoever receives them: so they come to lie at once where they are
+/// hashed and written from. See [`Upload::lend`].
+#[derive(Debug)]
+pub struct Intake {
+    buffer: Buffer,
+    /// Bytes that were in it when it was lent.
+    had: usize,
+}
+
+impl Intake {
+    /// Where the next bytes go; empty once it is full.
+    pub fn spare(&mut self) -> &mut [u8] {
+        self.buffer.spare()
+    }
+
+    /// The first `len` bytes of `spare` hold bytes of the blob now.
+    pub fn fill(&mut self, len: usize) {
+        self.buffer.grow(len);
+    }
+
+    /// Bytes that it received since it was lent.
+    #[must_use]
+    pub fn received(&self) -> usize {
+        self.buffer.bytes().len() - self.had
+    }
+
+    /// Whether it has room for no more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.buffer.is_full()
+    }
+
+    /// Without the bytes that it received.
+    #[must_use]
+    pub fn emptied(mut self) -> Self {
+        self.buffer.shrink(self.had);
+        self
+    }
 }
 
 impl Upload {
@@ -90,6 +132,7 @@ impl Upload {
             chain: Chain::Here(hasher),
             writing: None,
             failed: false,
+            is_lent: false,
         }
     }
 
@@ -121,6 +164,28 @@ impl Upload {
             }
         }
         Ok(())
+    }
+
+    /// Lends memory for the next bytes; none where memory is short: then [`Self::append`]. Until it is back
+    /// ([`Self::take_back`]) the upload can only be discarded.
+    pub async fn lend(&mut self) -> Result<Option<Intake>, Error> {
+        self.refuse_failed()?;
+        if self.filling.as_ref().is_none_or(Buffer::is_full) {
+            self.next_buffer().await?;
+        }
+        let buffer = self.filling.take();
+        self.is_lent = buffer.is_some();
+        Ok(buffer.map(|buffer| Intake {
+            had: buffer.bytes().len(),
+            buffer,
+        }))
+    }
+
+    /// Takes what was lent, with the bytes that it received.
+    pub fn take_back(&mut self, intake: Intake) {
+        self.is_lent = false;
+        self.offset += intake.received() as u64;
+        self.filling = Some(intake.buffer);
     }
 
     /// Sees to an empty `filling`, or none with nothing in flight if memory is short.
@@ -273,7 +338,7 @@ impl Upload {
     }
 
     fn refuse_failed(&self) -> Result<(), Error> {
-        if self.failed {
+        if self.failed || self.is_lent {
             Err(Error::UploadFailed { id: self.id() })
         } else {
             Ok(())
