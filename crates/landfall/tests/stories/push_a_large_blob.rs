@@ -24,8 +24,11 @@ fn post(bytes: &[u8]) -> Vec<u8> {
 
 const PING: &[u8] = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
 
+/// Each a size, and whether something comes behind it.
+type Steps = Vec<(usize, bool)>;
+
 /// What one connection sends: bodies of these sizes, each with a short request behind it or not.
-fn talk() -> impl Strategy<Value = (Vec<(usize, bool)>, Vec<(usize, bool)>)> {
+fn talk() -> impl Strategy<Value = (Steps, Steps)> {
     let size = prop_oneof![0_usize..200, 60_000_usize..140_000, 500_000_usize..2_500_000];
     let bodies = prop::collection::vec((size, any::<bool>()), 1..5);
     // Writes of so many bytes, with a pause behind or not; the rest goes in one.
