@@ -39,6 +39,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "nginx",
             "documents",
             "readme",
+            "admin_pages",
             "adopt",
             "packaging",
         ],

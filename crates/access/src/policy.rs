@@ -100,6 +100,15 @@ impl Caller {
         }
     }
 
+    /// Whoever owns the data, on the server's own machine; `name` is for histories. For the admin socket, which the
+    /// kernel lets nobody else come through.
+    #[must_use]
+    pub fn owner(name: &str) -> Self {
+        Self {
+            name: Some(name.into()),
+        }
+    }
+
     /// The name that they logged in with.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

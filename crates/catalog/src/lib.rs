@@ -24,6 +24,7 @@ mod referrers;
 mod repos;
 mod restore;
 mod schema;
+mod space;
 mod sql;
 mod stamps;
 mod tags;
@@ -44,9 +45,10 @@ pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
 pub use gc::{
     GcStatus, Hold, KeptBlob, KeptLink, KeptManifest, LinksReviewed, ManifestsReviewed, Orphan, Pause,
-    PauseCause, Pending, Purged, WhyKept, count_orphans, find_orphan, forget_orphans, gc_pause, gc_status,
-    list_orphans, next_due, note_orphan, pause_gc, place_hold, purge, release_hold, renew_hold, resume_gc,
-    review_links, review_manifests, unknown_locations, why_kept,
+    PauseCause, Pending, Purged, WhyKept, count_orphans, digests_between, find_orphan, forget_orphans,
+    gc_pause, gc_status, leased_links, list_orphans, next_due, note_orphan, pause_gc, place_hold, purge,
+    purge_trash_of, release_hold, renew_hold, resume_gc, review_links, review_manifests, shorten_leases,
+    unknown_locations, why_kept,
 };
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
@@ -59,6 +61,10 @@ pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put
 pub use referrers::{Referrer, Referrers, ReferrersPage, ReferrersWanted, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
 pub use restore::{Restored, restore};
+pub use space::{
+    BlobSums, Freeable, Named, RepositoryUsage, TagSpace, TrashOf, freeable, is_named_elsewhere, list_usage,
+    named_by, space_of_tags, sum_blobs, trash_of,
+};
 pub use sql::Tx;
 pub use stamps::{Aspect, Stamp};
 pub use tags::{TagPage, delete_tag, list_tags, weigh_tags};

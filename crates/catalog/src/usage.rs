@@ -1,7 +1,8 @@
 //! Counters: what a repository, a namespace, and everything together use. Kept by the operations themselves.
 //!
 //! Units: bytes of distinct blobs; of a repository or namespace each linked blob once per repository, of everything
-//! each stored blob once. Never an input to a deletion (I10).
+//! each stored blob once. Never an input to a deletion (I10). The column `pending_bytes` is out of use: what waits to be
+//! collected is asked of the queues themselves (`gc_status`), which are as short as the garbage and cannot be wrong.
 
 use oci::RepositoryName;
 

@@ -14,11 +14,11 @@ use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits, Listen,
-    Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Admin, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits,
+    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
-use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
+use crate::value::{Count, Fields, Headers, Limit, Patterns, Size, Texts};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
 pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
@@ -33,6 +33,10 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         auth,
         http: http(read, is_named, report),
         tls,
+        admin: Admin {
+            users: read.read::<Texts>("admin.users").0,
+            socket: read.optional("admin.socket"),
+        },
         health: health(read, report),
         validation: validation(read, report),
         limits: Limits {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub http: Http,
     /// `http.tls` and `tls`; `None` is plain HTTP.
     pub tls: Option<Tls>,
+    /// `admin`.
+    pub admin: Admin,
     /// `health`.
     pub health: Health,
     /// `validation`.
@@ -38,6 +40,15 @@ pub struct Settings {
     pub gc: Gc,
     /// `trash.undo_window`: how long what was deleted can be restored.
     pub undo_window: Duration,
+}
+
+/// `admin`: who works with the admin API, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// `admin.users`: who may over HTTP.
+    pub users: Vec<String>,
+    /// `admin.socket`, if written.
+    pub socket: Option<PathBuf>,
 }
 
 /// `gc`: what garbage collection leaves alone, and for how long.
@@ -97,6 +108,15 @@ pub enum AccessLogFormat {
     Combined,
 }
 
+impl Settings {
+    /// Where a running server with these settings has its admin socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<PathBuf> {
+        let usual = || self.storage.folder().map(|folder| folder.join("admin.sock"));
+        self.admin.socket.clone().or_else(usual)
+    }
+}
+
 /// `storage`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
@@ -115,13 +135,19 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// The folder of everything that is ours; none where it is not known before the start.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.medium {
+            Medium::Filesystem { root, .. } => Some(root.join("landfall")),
+            Medium::InMemory => None,
+        }
+    }
+
     /// The password file that counts where `auth` says nothing; `landfall user add` makes it.
     #[must_use]
     pub fn password_file(&self) -> Option<PathBuf> {
-        match &self.medium {
-            Medium::Filesystem { root, .. } => Some(root.join("landfall").join("htpasswd")),
-            Medium::InMemory => None,
-        }
+        self.folder().map(|folder| folder.join("htpasswd"))
     }
 }
 

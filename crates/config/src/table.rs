@@ -4,6 +4,7 @@
 //! To add a setting: add its row to the file of its section, read it in `assemble`. A test holds that every
 //! row which is honoured is read, and that every default is a value of its kind.
 
+mod admin;
 mod http;
 mod log;
 mod other;
@@ -143,9 +144,16 @@ impl Row {
 
 /// In the order of the settings reference.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [log::ROWS, storage::ROWS, http::ROWS, tls::ROWS, other::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        log::ROWS,
+        storage::ROWS,
+        http::ROWS,
+        tls::ROWS,
+        admin::ROWS,
+        other::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of a path that the program itself names.

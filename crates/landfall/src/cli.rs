@@ -8,13 +8,16 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::adopt::AdoptArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
+use crate::commands::du::DuArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::garbage_collect::GarbageCollectArguments;
+use crate::commands::gc::GcCommand;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::man::ManArguments;
 use crate::commands::tls::TlsCommand;
 use crate::commands::user::UserCommand;
 use crate::commands::version::VersionArguments;
+use crate::commands::why::WhyCommand;
 
 /// A private container-image registry in one binary.
 #[derive(Parser, Debug)]
@@ -62,6 +65,14 @@ Examples:
   landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
   landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
     Export(ExportArguments),
+    /// See where the bytes are, and what deleting would free
+    Du(DuArguments),
+    /// Say why something is as it is
+    #[command(subcommand)]
+    Why(WhyCommand),
+    /// See what waits to be collected and when it goes; hurry, pause or resume that
+    #[command(subcommand)]
+    Gc(GcCommand),
     /// Say why there is nothing to collect; for scripts of the older registry
     GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend

@@ -5,6 +5,7 @@
 //! 8 temporary, 9 no room, 130 interrupted.
 
 mod access_lines;
+mod admin;
 mod checks;
 mod cli;
 mod client;
@@ -19,6 +20,7 @@ mod output;
 mod preflight;
 mod reload;
 mod remote;
+mod socket;
 mod systemd;
 mod wiring;
 
@@ -44,6 +46,9 @@ fn main() -> ExitCode {
         Command::Tls(command) => commands::tls::run(&command),
         Command::Adopt(arguments) => commands::adopt::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Du(arguments) => commands::du::run(&arguments),
+        Command::Why(command) => commands::why::run(&command),
+        Command::Gc(command) => commands::gc::run(&command),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments),

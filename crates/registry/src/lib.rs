@@ -15,6 +15,7 @@ mod push;
 mod recall;
 mod rules;
 mod session;
+mod space;
 mod upload;
 
 use std::sync::Arc;
@@ -34,8 +35,8 @@ use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
-    GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer, Referrers,
-    ReferrersPage, ReferrersWanted, WhyKept,
+    BlobSums, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer,
+    Referrers, ReferrersPage, ReferrersWanted, TagSpace, WhyKept,
 };
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
@@ -44,6 +45,7 @@ pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
+pub use space::{RepositorySpace, Space};
 pub use store::{BlobFile, Intake};
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 

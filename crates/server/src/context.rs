@@ -54,6 +54,8 @@ pub struct Options {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`.
     pub catalog_entries_max: usize,
+    /// `admin.users`: who may work with the admin API, with their login.
+    pub admins: Vec<String>,
     /// `tags.maxtags`.
     pub tags_max: usize,
     /// A request's body may pause for so long.
@@ -75,6 +77,7 @@ impl Default for Options {
         Self {
             headers: Vec::new(),
             catalog_entries_max: 1000,
+            admins: Vec::new(),
             tags_max: 1000,
             idle_body: Duration::from_mins(1),
             idle_connection: Duration::from_mins(2),

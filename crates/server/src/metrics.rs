@@ -193,6 +193,7 @@ impl Page {
 fn route(path: &str, told: &Told) -> &'static str {
     match (&told.route, path) {
         (Some(route), _) => route.label(),
+        (None, path) if crate::admin::serves(path) => told.endpoint.unwrap_or("api"),
         // Refused before it was known, or allowed to be known, what it is about.
         (None, path) if path == "/v2" || path.starts_with("/v2/") => "v2",
         (None, "/") => "root",

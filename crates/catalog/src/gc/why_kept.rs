@@ -67,6 +67,37 @@ pub struct KeptLink {
     pub hidden: bool,
 }
 
+/// Digests from `low` to `high` that are here as a manifest, as a blob, or as a file that waits for the sweeper (its
+/// location is from `locations.0` to `locations.1`); in order, at most `limit`.
+pub fn digests_between(
+    tx: &mut Tx<'_>,
+    (low, high): (&Digest, &Digest),
+    locations: (&str, &str),
+    limit: usize,
+) -> Result<Vec<Digest>, Error> {
+    let one = |row: &Row<'_>| row.get(0);
+    let mut found: Vec<Digest> = tx.query(
+        "SELECT digest FROM manifest_bodies WHERE digest >= ?1 AND digest <= ?2 ORDER BY digest LIMIT ?3",
+        values![low, high, limit],
+        one,
+    )?;
+    found.extend(tx.query(
+        "SELECT digest FROM blobs WHERE digest >= ?1 AND digest <= ?2 ORDER BY digest LIMIT ?3",
+        values![low, high, limit],
+        one,
+    )?);
+    let files: Vec<Option<Digest>> = tx.query(
+        "SELECT digest FROM tombstones WHERE location >= ?1 AND location <= ?2 ORDER BY location LIMIT ?3",
+        values![locations.0, locations.1, limit],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    found.extend(files.into_iter().flatten());
+    found.sort();
+    found.dedup();
+    found.truncate(limit);
+    Ok(found)
+}
+
 /// Everything that holds `digest`. Files of it have locations that begin with `location_prefix`.
 pub fn why_kept(tx: &mut Tx<'_>, digest: &Digest, location_prefix: &str, now: i64) -> Result<WhyKept, Error> {
     Ok(WhyKept {

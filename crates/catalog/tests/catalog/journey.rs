@@ -12,8 +12,10 @@ pub(crate) async fn everything(house: &House) {
     uploads(house).await;
     manifests(house).await;
     lists(house).await;
+    space(house).await;
     trash(house).await;
     gc(house).await;
+    urgent(house).await;
 }
 
 async fn blobs(house: &House) {
@@ -105,6 +107,22 @@ async fn manifests(house: &House) {
         .await;
 }
 
+async fn space(house: &House) {
+    house
+        .read(move |tx| {
+            catalog::freeable(
+                tx,
+                &[(repo("a"), digest("image of layer")), (repo("a"), digest("none"))],
+            )?;
+            catalog::list_usage(tx, "", 10)?;
+            catalog::sum_blobs(tx, &repo("a"), 0, 10)?;
+            catalog::space_of_tags(tx, &repo("a"), "", 10)?;
+            catalog::digests_between(tx, (&digest("layer"), &digest("layer")), ("a", "b"), 3)?;
+            catalog::trash_of(tx, &repo("a"))
+        })
+        .await;
+}
+
 async fn lists(house: &House) {
     house
         .read(|tx| {
@@ -142,6 +160,17 @@ async fn trash(house: &House) {
             .write(move |tx| catalog::restore(tx, op, now, KEEP, None))
             .await;
     }
+}
+
+async fn urgent(house: &House) {
+    let now = house.now();
+    house
+        .write(move |tx| {
+            let (leased, _) = catalog::leased_links(tx, &repo("a"), now, 0, 10)?;
+            catalog::shorten_leases(tx, &repo("a"), &leased, now)?;
+            catalog::purge_trash_of(tx, &repo("a"), now, LEASE, 10)
+        })
+        .await;
 }
 
 async fn gc(house: &House) {

@@ -16,6 +16,7 @@ mod model;
 mod postgres;
 mod races;
 mod restore;
+mod space;
 mod sqlite;
 mod tags;
 mod trash;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::listening::{bind, listen, taken_over, with_tls};
+use crate::listening::{bind, listen, listen_for_admins, taken_over, with_tls};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
 use crate::{first_user, logging, wiring};
@@ -99,6 +99,7 @@ async fn serve(
         Some(listening) => listening,
         None => listen(&settings.http.listen).await?,
     };
+    let (admin_socket, admin_listener) = listen_for_admins(&settings, &data)?.unzip();
     say_hello(&settings, &place);
     let listener = match &settings.tls {
         None => listener,
@@ -132,6 +133,8 @@ async fn serve(
         log,
     };
     tokio::spawn(reload.run(hangups, stop.clone()));
+    let admins =
+        admin_listener.map(|listener| tokio::spawn(server::serve(Arc::clone(&live), listener, stop.clone())));
     tracing::info!("listening on {address}");
     systemd::notify(State::Ready);
     tokio::select! {
@@ -143,9 +146,16 @@ async fn serve(
         }
     }
     stop.cancel();
-    if jobs.await.is_err() {
+    let admins = async {
+        match admins {
+            Some(admins) => admins.await.is_err(),
+            None => false,
+        }
+    };
+    if admins.await | jobs.await.is_err() {
         tracing::warn!("a background job ended badly");
     }
+    drop(admin_socket);
     registry.close().await;
     tracing::info!("stopped");
     Ok(())

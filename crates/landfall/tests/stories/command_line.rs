@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 27] = [
     "serve",
     "config check",
     "config explain",
@@ -24,6 +24,12 @@ const COMMANDS: [&str; 21] = [
     "tls trust",
     "adopt",
     "export",
+    "du",
+    "why kept",
+    "gc status",
+    "gc run",
+    "gc pause",
+    "gc resume",
     "garbage-collect",
     "doctor",
     "healthcheck",

@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod admin_api;
 mod ask_before_sending;
 mod at_the_same_time;
 mod bad_manifests;
@@ -24,6 +25,7 @@ mod every_answer;
 mod failing_disk;
 mod first_mistakes;
 mod full_disk;
+mod garbage;
 mod http2;
 mod lists;
 mod login;
@@ -48,3 +50,4 @@ mod upload_limits;
 mod upload_sessions;
 mod users;
 mod what_is_checked;
+mod where_the_bytes_are;

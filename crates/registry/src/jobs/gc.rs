@@ -9,12 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::{GcStatus, Pause, PauseCause, Tx, WhyKept};
-use oci::Digest;
+use oci::{Digest, DigestPrefix, RepositoryName};
 
 use crate::{Clock, Error, Registry};
 
 /// Rows of one step: few enough that a client who comes meanwhile waits some milliseconds.
 const BATCH: usize = 64;
+/// Links that one look at a repository reads.
+const LINKS: usize = 1000;
+/// How long a lease still lasts where space is wanted at once: what no client may be deprived of.
+pub(crate) const URGENT_LEASE_MS: i64 = 60 * 60 * 1000;
 /// The longest time between two turns.
 const TURN_MAX: Duration = Duration::from_secs(30);
 /// The shortest.
@@ -104,6 +108,44 @@ impl Registry {
         Ok(run)
     }
 
+    /// Ends the undo window of everything in the trash of a repository, and lets its leases end in an hour: for a disk
+    /// that is full. What is held stays. Nothing is done while collection is paused or the registry is read-only.
+    /// How many manifests are gone for good.
+    pub async fn gc_urgent(&self, name: &RepositoryName) -> Result<usize, Error> {
+        let _turn = self.inner.collector.turn.lock().await;
+        if self.gc_wait().await?.is_some_and(|wait| wait.keeps_bytes()) {
+            return Ok(0);
+        }
+        let (now, mut purged) = (self.now(), 0);
+        loop {
+            let of = name.clone();
+            let step = self
+                .unless_paused(move |tx| catalog::purge_trash_of(tx, &of, now, URGENT_LEASE_MS, BATCH))
+                .await?;
+            purged += step.manifests;
+            if step.manifests == 0 {
+                break;
+            }
+        }
+        let (until, mut after) = (now.saturating_add(URGENT_LEASE_MS), 0);
+        loop {
+            let of = name.clone();
+            let look = move |tx: &mut Tx<'_>| catalog::leased_links(tx, &of, until, after, LINKS);
+            let (leased, last) = self.inner.catalog.read(look).await?;
+            for part in leased.chunks(BATCH) {
+                let (of, part) = (name.clone(), part.to_vec());
+                self.unless_paused(move |tx| catalog::shorten_leases(tx, &of, &part, until))
+                    .await?;
+            }
+            match last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        tracing::info!(repository = %name, purged, "the trash of a repository was emptied at once");
+        Ok(purged)
+    }
+
     /// What waits to be collected, and when its time comes.
     pub async fn gc_status(&self) -> Result<GcStatus, Error> {
         let now = self.now();
@@ -137,6 +179,21 @@ impl Registry {
             .catalog
             .write(move |tx| catalog::resume_gc(tx, now))
             .await?)
+    }
+
+    /// Digests that begin so and are known here, as content or as files that wait to be removed; at most `limit`.
+    pub async fn digests_like(&self, prefix: &DigestPrefix, limit: usize) -> Result<Vec<Digest>, Error> {
+        let mut found = Vec::new();
+        for (low, high) in prefix.ranges() {
+            let first = store::Location::prefix_of(&low);
+            // Behind every location of the last one.
+            let last = format!("{}~", store::Location::prefix_of(&high));
+            let between =
+                move |tx: &mut Tx<'_>| catalog::digests_between(tx, (&low, &high), (&first, &last), limit);
+            found.extend(self.inner.catalog.read(between).await?);
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Everything that holds a digest, in every repository.
@@ -215,25 +272,28 @@ impl Registry {
         Ok(self.gc_wait().await?.is_some_and(|wait| wait.keeps_bytes()))
     }
 
-    /// Why less may be collected now than is due.
-    async fn gc_wait(&self) -> Result<Option<GcWait>, Error> {
+    /// Why less may be collected now than is due; none while all of it is.
+    pub async fn gc_wait(&self) -> Result<Option<GcWait>, Error> {
         self.watch_clock().await?;
         let rules = self.rules();
         if rules.read_only {
             return Ok(Some(GcWait::ReadOnly));
         }
         let (now, boot) = (self.now(), self.inner.clock.boot_ms());
-        let since = boot.saturating_sub(self.inner.collector.started_boot_ms);
-        if since < rules.gc_start_delay_ms {
-            let until = now.saturating_add(rules.gc_start_delay_ms - since);
-            return Ok(Some(GcWait::Started { until }));
-        }
         let pause = self
             .inner
             .catalog
             .read(move |tx| catalog::gc_pause(tx, now))
             .await?;
-        Ok(pause.map(GcWait::Paused))
+        if let Some(pause) = pause {
+            // Before the start's own wait, which lets bytes go that were garbage already.
+            return Ok(Some(GcWait::Paused(pause)));
+        }
+        let since = boot.saturating_sub(self.inner.collector.started_boot_ms);
+        let left_ms = rules.gc_start_delay_ms.saturating_sub(since);
+        Ok((left_ms > 0).then(|| GcWait::Started {
+            until: now.saturating_add(left_ms),
+        }))
     }
 
     /// Compares the wall clock with the one that nobody sets. A jump is forgotten only when the pause is written down.

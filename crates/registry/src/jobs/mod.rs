@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use gc::Collector;
+pub(crate) use gc::{Collector, URGENT_LEASE_MS};
 pub use gc::{GcRun, GcWait};
 
 use crate::Registry;

@@ -11,7 +11,7 @@ pub mod manifest;
 mod page;
 pub mod query;
 pub mod range;
-mod receive;
+pub(crate) mod receive;
 pub mod referrers;
 pub mod refusal;
 pub mod route;
@@ -62,6 +62,8 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Told {
     pub(crate) user: Option<String>,
     pub(crate) route: Option<Route>,
+    /// The path of the admin API's route, without what varies in it.
+    pub(crate) endpoint: Option<&'static str>,
 }
 
 /// Answers one request. `path` is the target's path without `http.prefix`.

@@ -322,15 +322,18 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
 }
 
 /// The whole chain of causes, which the answer does not carry.
-fn log_failure(error: &E) {
-    let mut causes = String::new();
+pub(crate) fn causes(error: &E) -> String {
+    let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
-        causes.push_str(": ");
-        causes.push_str(&inner.to_string());
+        causes.push(inner.to_string());
         cause = inner.source();
     }
-    let causes = causes.trim_start_matches(": ");
+    causes.join(": ")
+}
+
+fn log_failure(error: &E) {
+    let causes = causes(error);
     if matches!(error, E::NoRoom | E::Busy | E::Closing) {
         tracing::warn!(%error, "a request was refused");
     } else {
