@@ -100,7 +100,9 @@ impl Admin {
                     server: command,
                     ready,
                 } => {
-                    first.iter().for_each(|line| drop(self.types(line).succeeded()));
+                    for line in first {
+                        self.types(&line).succeeded();
+                    }
                     server = Some(self.serves(&command, &ready));
                 }
                 Block::NotRun(_) => {}

@@ -52,7 +52,7 @@ impl Api {
         Items {
             api: self,
             path: path.to_owned(),
-            next: Some(None),
+            next: Next::First,
             here: VecDeque::new(),
         }
     }
@@ -161,29 +161,28 @@ impl Api {
     }
 }
 
+/// The page that is asked for next.
+enum Next {
+    First,
+    After(String),
+    None,
+}
+
 /// Items of a list.
 pub(crate) struct Items<'a, T> {
     api: &'a Api,
     path: String,
-    /// The next page, where there is one; none inside for the first.
-    next: Option<Option<String>>,
+    next: Next,
     here: VecDeque<T>,
 }
 
 impl<T: Item + DeserializeOwned> Items<'_, T> {
-    fn turn(&mut self, after: Option<String>) -> Result<(), Failure> {
-        let path = match after {
-            Some(after) => {
-                let joint = if self.path.contains('?') { '&' } else { '?' };
-                format!("{}{joint}after={}", self.path, encode(&after))
-            }
-            None => self.path.clone(),
-        };
-        let answer = self.api.ask("GET", &path, None)?;
+    fn turn(&mut self, path: &str) -> Result<(), Failure> {
+        let answer = self.api.ask("GET", path, None)?;
         let page: List<T> = self.api.read(&answer)?;
         self.api.check(&page.schema, T::LIST)?;
         self.here = page.items.into();
-        self.next = page.next.map(Some);
+        self.next = page.next.map_or(Next::None, Next::After);
         Ok(())
     }
 }
@@ -196,8 +195,15 @@ impl<T: Item + DeserializeOwned> Iterator for Items<'_, T> {
             if let Some(item) = self.here.pop_front() {
                 return Some(Ok(item));
             }
-            let after = self.next.take()?;
-            if let Err(failure) = self.turn(after) {
+            let path = match std::mem::replace(&mut self.next, Next::None) {
+                Next::First => self.path.clone(),
+                Next::After(after) => {
+                    let joint = if self.path.contains('?') { '&' } else { '?' };
+                    format!("{}{joint}after={}", self.path, encode(&after))
+                }
+                Next::None => return None,
+            };
+            if let Err(failure) = self.turn(&path) {
                 return Some(Err(failure));
             }
         }

@@ -11,6 +11,7 @@ use server::v2::state::StateKey;
 use server::{Context, Debug, Health, Lanes, Live, Metrics, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServeArguments;
@@ -146,19 +147,21 @@ async fn serve(
         }
     }
     stop.cancel();
-    let admins = async {
-        match admins {
-            Some(admins) => admins.await.is_err(),
-            None => false,
-        }
-    };
-    if admins.await | jobs.await.is_err() {
+    if ended_badly(admins).await | ended_badly(Some(jobs)).await {
         tracing::warn!("a background job ended badly");
     }
     drop(admin_socket);
     registry.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits for a task.
+async fn ended_badly(task: Option<JoinHandle<()>>) -> bool {
+    match task {
+        Some(task) => task.await.is_err(),
+        None => false,
+    }
 }
 
 fn adoption_failed(error: &registry::Error) -> Failure {
