@@ -155,6 +155,16 @@ impl Catalog {
         self.writes().len()
     }
 
+    /// Steps that SQLite's machine took for all statements so far: what work costs, told without a clock. PostgreSQL does
+    /// not count.
+    #[must_use]
+    pub fn steps(&self) -> Option<u64> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => Some(engine.steps()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Every statement that was run so far and how it finds its rows. Only SQLite tells.
     pub async fn plans(&self) -> Result<Vec<Plan>, Error> {
         let engine = Arc::clone(&self.engine);

@@ -5,12 +5,11 @@
 //! see the last commit. A commit that fails to reach the disk ends all writes (I11): what the page cache says after
 //! a failed sync is no proof of anything. Source: sqlite.org "Write-Ahead Logging"; PRAGMA synchronous.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -19,7 +18,7 @@ use super::checkpoint::Checkpointer;
 use super::{Broken, Job, Queue, Workers, cause};
 use crate::Error;
 use crate::schema;
-use crate::sql::{Connection as Engine, Dialect, SqliteSession, Tx, expand};
+use crate::sql::{Connection as Engine, Dialect, Seen, SqliteSession, Tx, expand};
 use crate::stamps::{Stamps, Touched};
 
 /// Operations of one commit, at most.
@@ -52,7 +51,7 @@ pub(crate) struct SqliteEngine {
     writers: Workers,
     others: Workers,
     path: PathBuf,
-    seen: Arc<Mutex<BTreeSet<&'static str>>>,
+    seen: Arc<Seen>,
 }
 
 impl SqliteEngine {
@@ -150,10 +149,16 @@ impl SqliteEngine {
         self.reads.close();
     }
 
+    /// Steps of SQLite's machine so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.seen.steps.load(Ordering::Relaxed)
+    }
+
     /// Every statement run so far, and how SQLite finds its rows.
     pub(crate) fn plans(&self) -> Result<Vec<(String, Vec<String>)>, Error> {
         let raw = connect(&self.path, OpenFlags::empty())?;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = self.seen.statements.lock();
+        let seen = seen.unwrap_or_else(PoisonError::into_inner).clone();
         let plan = |sql: &&'static str| {
             let text = format!("EXPLAIN QUERY PLAN {}", expand(sql, Dialect::Sqlite));
             let mut statement = raw.prepare(&text)?;

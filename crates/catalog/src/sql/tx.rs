@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
@@ -30,8 +31,16 @@ pub(crate) struct SqliteSession {
     pub(crate) raw: rusqlite::Connection,
     /// By address: each statement stands in one place of the program.
     texts: RefCell<HashMap<(usize, usize), Rc<str>>>,
-    /// Every statement that any connection of this catalog prepared.
-    seen: Arc<Mutex<BTreeSet<&'static str>>>,
+    seen: Arc<Seen>,
+}
+
+/// What the connections of one catalog have run.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Every statement that was prepared.
+    pub(crate) statements: Mutex<BTreeSet<&'static str>>,
+    /// Steps that SQLite's machine took for all of them.
+    pub(crate) steps: AtomicU64,
 }
 
 /// A connection to a server, and the statements that were prepared on it.
@@ -43,7 +52,7 @@ pub(crate) struct PostgresSession {
 }
 
 impl SqliteSession {
-    pub(crate) fn new(raw: rusqlite::Connection, seen: Arc<Mutex<BTreeSet<&'static str>>>) -> Self {
+    pub(crate) fn new(raw: rusqlite::Connection, seen: Arc<Seen>) -> Self {
         raw.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Self {
             raw,
@@ -60,10 +69,18 @@ impl SqliteSession {
         let text: Rc<str> = expand(sql, Dialect::Sqlite).into();
         self.texts.borrow_mut().insert(place, Rc::clone(&text));
         self.seen
+            .statements
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(sql);
         text
+    }
+
+    /// Counts what a statement that has ended took.
+    fn count(&self, statement: &rusqlite::Statement<'_>) {
+        let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+        let steps = u64::try_from(steps).unwrap_or(0);
+        self.seen.steps.fetch_add(steps, Ordering::Relaxed);
     }
 }
 
@@ -131,7 +148,9 @@ impl<'a> Tx<'a> {
         match &mut self.connection {
             Connection::Sqlite(session) => {
                 let mut statement = session.raw.prepare_cached(&session.text(sql))?;
-                Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
+                let changed = statement.execute(rusqlite::params_from_iter(values))?;
+                session.count(&statement);
+                Ok(changed as u64)
             }
             Connection::Postgres(session) => {
                 let statement = session.statement(sql)?;
@@ -155,6 +174,8 @@ impl<'a> Tx<'a> {
                 while let Some(row) = rows.next()? {
                     mapped.push(map(&Row::Sqlite(row))?);
                 }
+                drop(rows);
+                session.count(&statement);
                 Ok(mapped)
             }
             Connection::Postgres(session) => {

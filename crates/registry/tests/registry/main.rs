@@ -5,6 +5,7 @@
 
 mod adopt;
 mod adopt_running;
+mod crash_points;
 mod damage;
 mod export;
 mod faults;

@@ -2,14 +2,14 @@
 //!
 //! The world: two repositories, four blobs, seven documents that name them and each other, two tags, a clock, and a
 //! collector. Every answer is compared, and after each sequence everything that can be seen. Then all windows pass: what
-//! is reachable is still there, and nothing else.
+//! is reachable is still there, and nothing else. `PROPTEST_CASES` says how many sequences, `SEED` which: it is printed.
 
 mod collect;
 mod run;
 mod world;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::harness::{House, KEEP, LEASE};
@@ -97,12 +97,15 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 /// Runs many sequences against one catalog: `cases`, or as many as `PROPTEST_CASES` says.
 fn agree(house: impl FnOnce() -> House, cases: u32) {
     let cases = std::env::var("PROPTEST_CASES").map_or(cases, |text| text.parse().unwrap());
+    let seed = std::env::var("SEED").map_or_else(|_| chance(), |text| text.parse().unwrap());
+    println!("SEED={seed}");
     let runtime = Runtime::new().unwrap();
     let house = runtime.block_on(async { house() });
     let (next, done) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
         ..Config::default()
     });
     let outcome = runner.run(&proptest::collection::vec(step(), 1..80), |steps| {
@@ -133,6 +136,12 @@ fn agree(house: impl FnOnce() -> House, cases: u32) {
     if let Err(error) = outcome {
         panic!("{error}");
     }
+}
+
+/// Another number in each run.
+fn chance() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    high ^ low
 }
 
 #[test]
