@@ -272,6 +272,17 @@ mod tests {
             let method = Method::from_bytes(b"BREW").unwrap();
             metrics.count(&method, path, &told, StatusCode::NOT_FOUND);
         }
+        let of_api = Told {
+            endpoint: Some("/api/v1/why/kept/{digest}"),
+            ..Told::default()
+        };
+        metrics.count(
+            &Method::GET,
+            "/api/v1/why/kept/sha256:ab",
+            &of_api,
+            StatusCode::OK,
+        );
+        metrics.count(&Method::GET, "/api/v1/x", &told, StatusCode::UNAUTHORIZED);
         let text = metrics.text();
         for line in [
             "landfall_build_info{version=\"1.2.3\"} 1",
@@ -279,6 +290,8 @@ mod tests {
             "landfall_http_requests_total{route=\"v2\",method=\"other\",code=\"404\"} 2",
             "landfall_http_requests_total{route=\"other\",method=\"other\",code=\"404\"} 2",
             "landfall_http_requests_total{route=\"healthz\",method=\"other\",code=\"404\"} 1",
+            "landfall_http_requests_total{route=\"/api/v1/why/kept/{digest}\",method=\"GET\",code=\"200\"} 1",
+            "landfall_http_requests_total{route=\"api\",method=\"GET\",code=\"401\"} 1",
             "landfall_http_requests_in_flight 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}:\n{text}");

@@ -10,7 +10,7 @@ use oci::{Digest, RepositoryName, Tag};
 
 use super::freeable::{Freeable, is_named_elsewhere, named_by_one};
 use crate::Error;
-use crate::repos::Repo;
+use crate::repos::{Repo, without_nul};
 use crate::sql::{Row, Tx, values};
 
 /// What the image of a tag takes.
@@ -52,7 +52,7 @@ pub fn space_of_tags(
     let tagged = tx.query(
         "SELECT t.name, m.id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
          WHERE t.repo_id = ?1 AND t.name > ?2 ORDER BY t.name LIMIT ?3",
-        values![repo.id, after, limit],
+        values![repo.id, without_nul(after), limit],
         |row: &Row<'_>| {
             Ok(Tagged {
                 tag: row.get(0)?,

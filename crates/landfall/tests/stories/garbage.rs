@@ -104,7 +104,8 @@ fn who_needs_space_at_once_ends_the_trash_of_a_repository_after_a_plan_and_a_yes
         landfall.done_json(&["gc", "status"])["pending"]["trash"]["count"],
         2
     );
-    landfall.done(&["gc", "run", "--urgent", "team/app", "--yes"]);
+    let ended = landfall.done_json(&["gc", "run", "--urgent", "team/app", "--yes"]);
+    assert_eq!(ended["purged"], 1);
     let status = landfall.done_json(&["gc", "status"]);
     assert_eq!(status["pending"]["trash"]["count"], 1, "{status}");
     assert_eq!(status["pending"]["leased"]["bytes"], bytes, "{status}");

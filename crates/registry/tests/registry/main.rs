@@ -16,3 +16,4 @@ mod memory;
 mod orphans;
 mod recall;
 mod sessions;
+mod space;

@@ -62,7 +62,7 @@ pub(super) async fn pending(call: &Call) -> Result<(GcPending, bool), Refusal> {
 }
 
 async fn run(call: Call, Given(wanted): Given<GcRunRequest>) -> Result<Answer<GcRun>, Refusal> {
-    let urgent = urgent(&call, &wanted).await?;
+    let (urgent, ended) = urgent(&call, &wanted).await?;
     let run = if wanted.dry_run {
         registry::GcRun::default()
     } else {
@@ -72,7 +72,7 @@ async fn run(call: Call, Given(wanted): Given<GcRunRequest>) -> Result<Answer<Gc
     Ok(Answer(GcRun {
         urgent,
         trashed: count(run.trashed),
-        purged: count(run.purged),
+        purged: count(run.purged + ended),
         blobs: count(run.blobs),
         files: count(run.files),
         bytes: run.bytes,
@@ -80,8 +80,8 @@ async fn run(call: Call, Given(wanted): Given<GcRunRequest>) -> Result<Answer<Gc
     }))
 }
 
-/// What is ended at once: first all of it is looked at, so that a name that is not there ends nothing.
-async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<Vec<GcUrgent>, Refusal> {
+/// What is ended at once, and how many manifests that was: first all of it is looked at, so that a name that is not there ends nothing.
+async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<(Vec<GcUrgent>, usize), Refusal> {
     if wanted.dry_run && wanted.urgent.is_empty() {
         return Err(Refusal::bad(
             "`dry_run` shows what `urgent` would do: name repositories",
@@ -105,7 +105,7 @@ async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<Vec<GcUrgent>, Ref
         });
     }
     if wanted.dry_run || names.is_empty() {
-        return Ok(plan);
+        return Ok((plan, 0));
     }
     match call.registry().gc_wait().await? {
         Some(GcWait::Paused(pause)) => {
@@ -119,10 +119,16 @@ async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<Vec<GcUrgent>, Ref
         Some(GcWait::ReadOnly) => return Err(registry::Error::ReadOnly.into()),
         Some(GcWait::Started { .. }) | None => {}
     }
+    let mut ended = 0;
     for name in &names {
-        call.registry().gc_urgent(name).await?;
+        ended += call.registry().gc_urgent(name).await?;
     }
-    Ok(plan)
+    tracing::info!(
+        by = call.actor(),
+        repositories = wanted.urgent.join(" "),
+        "the trash was ended at once, as asked for"
+    );
+    Ok((plan, ended))
 }
 
 async fn pause(call: Call) -> Result<Answer<GcPause>, Refusal> {
