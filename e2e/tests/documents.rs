@@ -130,6 +130,8 @@ fn the_tutorial() {
 fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_the_same() {
     let followed = [
         "adopt.md",
+        "air-gap.md",
+        "backup.md",
         "api.md",
         "behind-a-proxy.md",
         "commands.md",

@@ -41,6 +41,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "readme",
             "admin_pages",
             "adopt",
+            "backup",
             "packaging",
         ],
     )

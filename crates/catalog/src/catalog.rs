@@ -179,6 +179,15 @@ impl Catalog {
             .collect())
     }
 
+    /// Copies the catalog, as it is when the last page was copied, into the new file `to`, while others read and write.
+    /// The copy is not synced. Only for a catalog in a file.
+    pub async fn copy_to(&self, to: &Path) -> Result<(), Error> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.copy(to).await,
+            Engine::Postgres(_) => Err(Error::NotInFile),
+        }
+    }
+
     /// Takes nothing more in, does what waits, moves everything into its file, and ends the threads.
     pub async fn close(&self) {
         let engine = Arc::clone(&self.engine);

@@ -61,6 +61,22 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// A copy of the catalog could not be written; the catalog itself is well.
+    #[error("the copy of the catalog cannot be written to {}", path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// Whether its disk is full.
+        is_full: bool,
+        /// What the engine said.
+        #[source]
+        source: Cause,
+    },
+    /// The catalog is in a database server, which has its own ways to copy it.
+    #[error(
+        "this catalog is in PostgreSQL: back it up with pg_dump or by its log, before the files of blobs"
+    )]
+    NotInFile,
     /// The database was made by a newer version.
     #[error(
         "the catalog has schema version {found}, but this Landfall knows versions up to {known}: start the newer \

@@ -135,6 +135,16 @@ pub fn finish_import(tx: &mut Tx<'_>, id: i64, stats: &str, now: i64) -> Result<
     Ok(())
 }
 
+/// What was written of the last completed import of `source`.
+pub fn last_import(tx: &mut Tx<'_>, source: &str) -> Result<Option<String>, Error> {
+    let stats = tx.first(
+        "SELECT stats FROM imports WHERE source = ?1 AND done_at IS NOT NULL ORDER BY id DESC LIMIT 1",
+        values![source],
+        |row: &Row<'_>| row.get::<Option<String>>(0),
+    )?;
+    Ok(stats.flatten())
+}
+
 /// Whether an import of `source` was ever completed.
 pub fn is_imported(tx: &mut Tx<'_>, source: &str) -> Result<bool, Error> {
     tx.exists(

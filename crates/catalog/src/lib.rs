@@ -8,9 +8,11 @@
 //! bytes each imply the next (I4), and foreign keys hold that.
 
 mod audit;
+mod backups;
 mod blobs;
 mod catalog;
 mod contents;
+mod copy;
 mod edges;
 mod engine;
 mod error;
@@ -35,12 +37,17 @@ mod usage;
 mod users;
 
 pub use audit::audit;
+pub use backups::{
+    Change, Changed, StoredBlob, changes_since, last_change, missing_of, stored_blobs, stored_blobs_between,
+    tags_to, wake_copy,
+};
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
     mark_blob, publish_blob, stored_file, touch_blob, unlink_blob,
 };
 pub use catalog::{Catalog, Plan};
 pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
+pub use copy::{CatalogCopy, CopyFacts};
 pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
 pub use gc::{
@@ -53,7 +60,7 @@ pub use gc::{
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
-    adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported,
+    adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported, last_import,
 };
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};

@@ -68,11 +68,13 @@ fn missing(applied: &[Applied]) -> Result<Vec<&'static Migration>, Error> {
         .collect())
 }
 
-/// Brings a file up to date, in one transaction.
-pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<(), Error> {
-    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    tx.execute_batch(&expand(TABLE, Dialect::Sqlite))?;
-    let applied = tx
+/// Whether a file is one that this Landfall can read: as old or as new as itself.
+pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
+    missing(&applied_sqlite(connection)?).map(drop)
+}
+
+fn applied_sqlite(connection: &rusqlite::Connection) -> Result<Vec<Applied>, Error> {
+    Ok(connection
         .prepare(APPLIED)?
         .query_map([], |row| {
             Ok(Applied {
@@ -81,8 +83,14 @@ pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<()
                 min_binary: row.get(2)?,
             })
         })?
-        .collect::<Result<Vec<_>, _>>()?;
-    for migration in missing(&applied)? {
+        .collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Brings a file up to date, in one transaction.
+pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<(), Error> {
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    tx.execute_batch(&expand(TABLE, Dialect::Sqlite))?;
+    for migration in missing(&applied_sqlite(&tx)?)? {
         tx.execute_batch(&expand(migration.text, Dialect::Sqlite))?;
         tx.execute(
             "INSERT INTO migrations VALUES (?1, ?2, ?3, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?4)",

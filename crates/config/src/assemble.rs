@@ -14,8 +14,8 @@ use crate::node::{Entry, Node};
 use crate::origin::Origin;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Admin, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits,
-    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Admin, Auth, Backup, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level,
+    Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
 use crate::value::{Count, Fields, Headers, Limit, Patterns, Size, Texts};
@@ -33,6 +33,9 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         auth,
         http: http(read, is_named, report),
         tls,
+        backup: Backup {
+            to: read.optional("backup.to"),
+        },
         admin: Admin {
             users: read.read::<Texts>("admin.users").0,
             socket: read.optional("admin.socket"),

@@ -51,8 +51,8 @@ pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Acme, Admin, Auth, Challenge, ClientAuth, Dns, FileProbe, Formatter, Gc, Health, Http,
-    IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Rfc2136, Settings,
-    Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
+    AccessLogFormat, Acme, Admin, Auth, Backup, Challenge, ClientAuth, Dns, FileProbe, Formatter, Gc, Health,
+    Http, IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Rfc2136,
+    Settings, Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

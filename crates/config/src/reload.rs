@@ -8,12 +8,13 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 20] = [
+const RELOADED: [&str; 21] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",
     "auth",
     "admin.users",
+    "backup.to",
     "http.prefix",
     "http.host",
     "http.relativeurls",

@@ -26,6 +26,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// `admin`.
     pub admin: Admin,
+    /// `backup`.
+    pub backup: Backup,
     /// `health`.
     pub health: Health,
     /// `validation`.
@@ -40,6 +42,13 @@ pub struct Settings {
     pub gc: Gc,
     /// `trash.undo_window`: how long what was deleted can be restored.
     pub undo_window: Duration,
+}
+
+/// `backup`: backups of this registry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backup {
+    /// `backup.to`: the folder that they go to.
+    pub to: Option<PathBuf>,
 }
 
 /// `admin`: who works with the admin API, and where.

@@ -5,6 +5,7 @@
 //! row which is honoured is read, and that every default is a value of its kind.
 
 mod admin;
+mod backup;
 mod http;
 mod log;
 mod other;
@@ -150,6 +151,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
         http::ROWS,
         tls::ROWS,
         admin::ROWS,
+        backup::ROWS,
         other::ROWS,
     ]
     .into_iter()

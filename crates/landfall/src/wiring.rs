@@ -139,6 +139,7 @@ pub(crate) fn options(settings: &Settings) -> Options {
     };
     Options {
         headers: settings.http.headers.iter().filter_map(pairs).flatten().collect(),
+        backup_to: settings.backup.to.clone(),
         admins: settings.admin.users.clone(),
         catalog_entries_max: usize::try_from(settings.catalog_page_max).unwrap_or(usize::MAX),
         tags_max: usize::try_from(settings.tags_page_max).unwrap_or(usize::MAX),

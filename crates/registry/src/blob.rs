@@ -107,7 +107,7 @@ impl Registry {
 
     /// Writes down that a blob's file is missing or of the wrong size: from now on it is not "here" for a pusher, so
     /// that the next push brings its bytes, which repairs it.
-    async fn mark_bad(&self, digest: &Digest, location: String) {
+    pub(crate) async fn mark_bad(&self, digest: &Digest, location: String) {
         tracing::error!(%digest, location, "a blob's file is missing or damaged; a push of the blob repairs it");
         let digest = digest.clone();
         let mark =

@@ -122,6 +122,12 @@ pub enum Error {
     /// Content could not be written out.
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),
+    /// A backup could not be made or brought back.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
+    /// A bundle could not be made or brought.
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
     /// A task died; nothing was acknowledged.
     #[error("the operation was interrupted ({0}); try again")]
     Interrupted(String),

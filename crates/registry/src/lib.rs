@@ -4,10 +4,14 @@
 //! Operations take a `Permit`, so nobody can forget to ask for the right. Nothing here knows HTTP.
 
 pub mod adopt;
+pub mod backup;
 mod blob;
+mod bring;
+pub mod bundle;
 mod clock;
 mod error;
 pub mod export;
+mod hashing;
 mod jobs;
 mod list;
 mod manifest;
@@ -40,7 +44,7 @@ pub use catalog::{
 };
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
-pub use jobs::{GcRun, GcWait};
+pub use jobs::{BackupPlan, GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
@@ -89,6 +93,7 @@ struct Inner {
     /// Memory, in KiB, for what pushes make of their documents.
     desk: Arc<Semaphore>,
     collector: jobs::Collector,
+    backups: backup::Desk,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -103,6 +108,7 @@ impl Registry {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Result<Self, Error> {
+        backup::local::forget(store.folder());
         let known = catalog.read(catalog::list_upload_ids).await?;
         let reconciled = store.reconcile_uploads(known.into_iter().collect()).await?;
         if reconciled.removed > 0 {
@@ -119,6 +125,7 @@ impl Registry {
             catalog,
             store,
             collector: jobs::Collector::new(&*clock),
+            backups: backup::Desk::default(),
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
@@ -198,6 +205,7 @@ impl Registry {
     /// Call it after the last request was answered or given up.
     pub async fn close(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
+        self.inner.backups.stop.cancel();
         self.inner.running.close();
         if tokio::time::timeout(CLOSE_TIME, self.inner.running.wait())
             .await

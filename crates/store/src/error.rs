@@ -26,6 +26,14 @@ pub enum Error {
         /// The owner, where it could be read.
         pid: Option<u32>,
     },
+    /// A folder that must be empty is not.
+    #[error("{path} is not empty ({found} is there): give a folder that is empty, or that does not exist")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Something that lies in it.
+        found: String,
+    },
     /// The folder lies on a network file system.
     #[error(
         "{path} is on a network file system ({kind}), where a lock or a sync may not hold: use a local disk, or set \

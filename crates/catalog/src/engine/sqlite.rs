@@ -15,7 +15,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::checkpoint::Checkpointer;
-use super::{Broken, Job, Queue, Workers, cause};
+use super::copy::Copies;
+use super::{Broken, Job, Lane, Queue, Workers, cause, job};
 use crate::Error;
 use crate::schema;
 use crate::sql::{Connection as Engine, Dialect, Seen, SqliteSession, Tx, expand};
@@ -48,6 +49,7 @@ pub(crate) struct SqliteEngine {
     pub(crate) commits: Arc<AtomicU64>,
     pub(crate) stamps: Arc<Stamps>,
     checkpointer: Arc<Checkpointer>,
+    copies: Arc<Copies>,
     writers: Workers,
     others: Workers,
     path: PathBuf,
@@ -69,6 +71,7 @@ impl SqliteEngine {
             commits: Arc::default(),
             stamps: Arc::default(),
             checkpointer: Arc::default(),
+            copies: Arc::default(),
             writers: Workers::default(),
             others: Workers::default(),
             path: path.to_owned(),
@@ -89,7 +92,7 @@ impl SqliteEngine {
             Arc::clone(&self.commits),
         );
         let (checkpointer, broken) = (Arc::clone(&self.checkpointer), broken.clone());
-        let stamps = Arc::clone(&self.stamps);
+        let (stamps, copies) = (Arc::clone(&self.stamps), Arc::clone(&self.copies));
         raw.pragma_update(None, "cache_size", -8_000)?; // KiB
         let told = Arc::clone(&checkpointer);
         raw.wal_hook(Some(
@@ -99,7 +102,7 @@ impl SqliteEngine {
             },
         ))?;
         self.writers.start("catalog-writer", move || {
-            let mut writer = Writer {
+            let writer = Writer {
                 session: SqliteSession::new(raw, seen),
                 commits,
                 stamps,
@@ -107,6 +110,15 @@ impl SqliteEngine {
             };
             while let Some(batch) = queue.take(BATCH_MAX) {
                 writer.run(batch);
+                let Some(asked) = copies.take() else { continue };
+                checkpointer.set_copying(true);
+                asked.make(&writer.session.raw, || {
+                    if let Some(batch) = queue.take_now(BATCH_MAX) {
+                        writer.run(batch);
+                    }
+                    !queue.is_closed()
+                });
+                checkpointer.set_copying(false);
             }
         })
     }
@@ -152,6 +164,18 @@ impl SqliteEngine {
     /// Steps of SQLite's machine so far.
     pub(crate) fn steps(&self) -> u64 {
         self.seen.steps.load(Ordering::Relaxed)
+    }
+
+    /// Copies the catalog as it is at the end into the new file `to`, while others write.
+    pub(crate) async fn copy(&self, to: &Path) -> Result<(), Error> {
+        let answer = self.copies.ask(to)?;
+        // Something to do wakes the writer, which then sees what is asked of it.
+        let (nothing, _) = job(|_: &mut Tx<'_>| Ok(()));
+        if let Err(error) = self.writes.push(nothing, Lane::Foreground) {
+            self.copies.take();
+            return Err(error);
+        }
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Every statement run so far, and how SQLite finds its rows.
@@ -257,7 +281,7 @@ struct Writer {
 
 impl Writer {
     /// One batch, one commit, all answers.
-    fn run(&mut self, mut batch: Vec<Box<dyn Job>>) {
+    fn run(&self, mut batch: Vec<Box<dyn Job>>) {
         let lost = if self.broken.is_set() {
             Some(Error::Broken)
         } else {
@@ -268,7 +292,7 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.statement("BEGIN IMMEDIATE")?;
         let mut touched = Vec::new();
         for job in batch.iter_mut() {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod blobs;
+mod copies;
 mod cost;
 mod engines;
 mod gc;

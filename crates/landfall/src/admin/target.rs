@@ -38,6 +38,16 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether a server at a URL is meant, and not the one that runs here.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.server.is_some() || env::var_os("LANDFALL_SERVER").is_some_and(|text| !text.is_empty())
+    }
+
+    /// What the server that runs here was told.
+    pub(crate) fn configured(&self) -> &Configured {
+        &self.configured
+    }
+
     /// The server's API, ready to be asked.
     pub(crate) fn open(&self) -> Result<Api, Failure> {
         match self.url()? {

@@ -1,6 +1,7 @@
 //! One module per command: it parses, calls one thing of the domain, and prints.
 
 pub(crate) mod adopt;
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -9,10 +10,12 @@ pub(crate) mod export;
 pub(crate) mod garbage_collect;
 pub(crate) mod gc;
 pub(crate) mod healthcheck;
+pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod offline;
 pub(crate) mod password;
 pub(crate) mod progress;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod tls;
 pub(crate) mod user;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use config::Settings;
 use registry::adopt::RemoteError;
+use registry::backup::{FailureKind, kind_of};
 use registry::{Registry, Rules, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,20 @@ pub(crate) fn run<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T, Fail
         .block_on(async { work(stop_on_signals()?).await })
 }
 
+/// The exit code of failed work on backups and bundles.
+fn of_kind(code: &str, error: &registry::Error, text: String) -> Failure {
+    match kind_of(error) {
+        FailureKind::Full => Failure::no_room(code, text),
+        FailureKind::Missing => Failure::missing(code, text),
+        FailureKind::Conflict => Failure::held(code, text),
+        FailureKind::Damaged => Failure::problems(format!("error[{code}]: {text}")),
+        FailureKind::Stopped => Failure::interrupted(format!(
+            "interrupted: {text}\n  fix   run the same command again: what was copied need not be copied again"
+        )),
+        FailureKind::Other => Failure::failed(code, text),
+    }
+}
+
 /// What a failed operation of the registry means to whoever typed the command.
 pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
     let text = with_causes(error);
@@ -73,6 +88,9 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
             code,
             "the disk is full\n  fix   free some space, then run the same command again: it goes on from here",
         ),
+        registry::Error::Backup(_)
+        | registry::Error::Bundle(_)
+        | registry::Error::Store(store::Error::NotEmpty { .. }) => of_kind(code, error, text),
         registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
         registry::Error::Remote(RemoteError::Login { .. }) => Failure::denied(code, text),
         registry::Error::Remote(RemoteError::Unreachable { .. }) => Failure::temporary(

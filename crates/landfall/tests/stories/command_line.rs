@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 33] = [
     "serve",
     "config check",
     "config explain",
@@ -24,6 +24,12 @@ const COMMANDS: [&str; 27] = [
     "tls trust",
     "adopt",
     "export",
+    "import",
+    "backup",
+    "backup list",
+    "backup verify",
+    "backup status",
+    "restore",
     "du",
     "why kept",
     "gc status",

@@ -14,6 +14,7 @@ mod harness;
 mod admin_api;
 mod ask_before_sending;
 mod at_the_same_time;
+mod backups;
 mod bad_manifests;
 mod behind_a_proxy;
 mod chunk_model;

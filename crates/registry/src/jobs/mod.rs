@@ -1,5 +1,6 @@
 //! Work that runs by itself, all the time: each job is one file, works in small batches and ends when told.
 
+mod backups;
 mod gc;
 mod orphans;
 mod reap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use backups::BackupPlan;
 pub(crate) use gc::{Collector, URGENT_LEASE_MS};
 pub use gc::{GcRun, GcWait};
 

@@ -5,6 +5,8 @@
 
 mod adopt;
 mod adopt_running;
+mod backup;
+mod bundle;
 mod crash_points;
 mod damage;
 mod export;

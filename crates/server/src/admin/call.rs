@@ -54,6 +54,13 @@ impl Call {
         self.caller.name().unwrap_or_default()
     }
 
+    /// Whether it comes from the server's own machine, by whoever could read and write there what the server can.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        // No user's name has a colon in it: an htpasswd file could not hold it.
+        self.actor().starts_with("local:")
+    }
+
     /// The domain.
     #[must_use]
     pub fn registry(&self) -> &Registry {

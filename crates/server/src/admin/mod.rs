@@ -14,6 +14,7 @@
 //!
 //! Shape: [`answer`] lets in and reads the body; then one axum router. Fails: [`Refusal`], one JSON document for all.
 
+mod backup;
 mod call;
 mod endpoint;
 mod gc;
@@ -53,6 +54,7 @@ const BODY_BYTES_MAX: u64 = 1024 * 1024;
 fn api() -> Api {
     let api = gc::routes(Api::default());
     let api = why::routes(api);
+    let api = backup::routes(api);
     usage::routes(api)
 }
 

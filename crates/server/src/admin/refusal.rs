@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use registry::Error as E;
+use registry::backup::{FailureKind, kind_of};
 use serde_json::{Value, json};
 
 use super::reply;
@@ -169,6 +170,13 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::DeleteDisabled
         | E::ReadOnly => (StatusCode::CONFLICT, "LF-API-012"),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "LF-API-013"),
+        E::Backup(_) | E::Bundle(_) => match kind_of(error) {
+            FailureKind::Full => (StatusCode::INSUFFICIENT_STORAGE, "LF-API-013"),
+            FailureKind::Missing => (StatusCode::NOT_FOUND, "LF-API-011"),
+            FailureKind::Conflict | FailureKind::Damaged => (StatusCode::CONFLICT, "LF-API-012"),
+            FailureKind::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "LF-API-010"),
+            FailureKind::Other => (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014"),
+        },
         E::BlobDamaged(_) | E::Adopt(_) | E::Remote(_) | E::Export(_) | E::Store(_) | E::Catalog(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014")
         }

@@ -283,6 +283,8 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::Adopt(_)
         | E::Remote(_)
         | E::Export(_)
+        | E::Backup(_)
+        | E::Bundle(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => vec![entry(None)],
@@ -315,6 +317,8 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         | E::Adopt(_)
         | E::Remote(_)
         | E::Export(_)
+        | E::Backup(_)
+        | E::Bundle(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),

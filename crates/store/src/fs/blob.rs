@@ -71,8 +71,48 @@ impl FsStore {
     }
 }
 
+/// All bytes of a blob, from the first to the last, for whoever copies them. Blocks.
+#[derive(Debug)]
+pub struct BlobReader {
+    blob: BlobFile,
+    offset: u64,
+}
+
+impl FsStore {
+    /// Opens the blob at `location`, which the catalog says is of `size` bytes, to be read once and whole. Blocks. It takes
+    /// no place among the open files that pulls share.
+    pub fn read_whole(&self, location: &Location, size: u64) -> Result<BlobReader, Error> {
+        let blob = self.inner.open_file(location.clone())?;
+        if blob.size() == size {
+            Ok(BlobReader { blob, offset: 0 })
+        } else {
+            Err(blob.short_file(size, blob.size()))
+        }
+    }
+}
+
+impl io::Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.size().saturating_sub(self.offset);
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match self.blob.read_now(&mut buffer[..len], self.offset) {
+            Ok(()) => {}
+            Err(Error::Io { source, .. }) => return Err(source),
+            Err(error) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+        }
+        self.offset += len as u64;
+        Ok(len)
+    }
+}
+
 impl Inner {
     fn open_blob(&self, location: Location) -> Result<BlobFile, Error> {
+        let blob = self.open_file(location.clone())?;
+        self.open_blobs.0.insert(location, blob.clone());
+        Ok(blob)
+    }
+
+    fn open_file(&self, location: Location) -> Result<BlobFile, Error> {
         let path = location.path(&self.blobs);
         let file = match self.files.open(&path, Access::Read) {
             Ok(file) => file,
@@ -80,15 +120,9 @@ impl Inner {
             Err(error) => return Err(Error::io("open", &path, error)),
         };
         let size = file.size().map_err(|error| Error::io("measure", &path, error))?;
-        let blob = BlobFile {
-            open: Arc::new(Open {
-                file,
-                size,
-                location: location.clone(),
-            }),
-        };
-        self.open_blobs.0.insert(location, blob.clone());
-        Ok(blob)
+        Ok(BlobFile {
+            open: Arc::new(Open { file, size, location }),
+        })
     }
 }
 

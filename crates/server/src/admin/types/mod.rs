@@ -4,6 +4,7 @@
 //! Units: times are RFC 3339 in UTC, sizes bytes; digests, names and tags are texts. A shape has a name and a version
 //! (`landfall.gc.status/1`); a field may be added to a version, never removed or given another meaning.
 
+mod backup;
 mod gc;
 mod usage;
 mod why;
@@ -14,6 +15,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub use backup::{
+    Backup, BackupJob, BackupOutcome, BackupProgress, BackupRequest, BackupStatus, ExportRequest,
+    ImportRequest, RestoreRequest,
+};
 pub use gc::{
     GcPause, GcPending, GcResumed, GcRun, GcRunRequest, GcStatus, GcUrgent, GcWaiting, PendingKind,
 };
