@@ -1,8 +1,8 @@
 //! `landfall`: a private container-image registry in one binary.
 //!
 //! Command line in, exit code out; each command is one file in `commands/`. Exit codes: 0 done, 1 failed, 2 wrong
-//! usage, 3 configuration invalid, 4 a login is refused, 5 not found, 6 held by another server, 7 a check found problems,
-//! 8 temporary, 9 no room, 130 interrupted.
+//! usage, 3 configuration invalid, 4 a login is refused, 5 not found, 6 held by another server or not as things are,
+//! 7 a check found problems, 8 temporary, 9 no room, 130 interrupted.
 
 mod access_lines;
 mod admin;

@@ -5,6 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -37,6 +38,25 @@ impl Landfall {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let text = self.done(&args);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}:\n{text}"))
+    }
+
+    /// Runs a command beside the server on a terminal, where somebody types; its exit code and what the terminal shows.
+    pub(crate) fn typed(&self, line: &str, typed: &str) -> (Option<i32>, String) {
+        let program = env!("CARGO_BIN_EXE_landfall");
+        let mut script = Command::new("script"); // makes a terminal
+        self.how().shield(&mut script);
+        let mut child = script
+            .args(["-qec", &format!("{program} {line}"), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
     }
 
     /// One exchange over the admin socket; a body is sent as JSON.

@@ -322,3 +322,30 @@ fn the_document_of_the_api_comes_from_the_server_itself() {
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["paths"]["/api/v1/gc"]["get"]["summary"].is_string());
 }
+
+#[test]
+fn a_terminal_is_asked_for_the_password_and_does_not_show_it() {
+    let landfall = with_admins(&bcrypt_line("admin", "a secret word")).start();
+    let line = format!("gc status --server http://{} --user admin", landfall.address);
+    let (code, shown) = landfall.typed(&line, "a secret word\n");
+    assert!(code == Some(0) && shown.contains("WAITING"), "{shown}");
+    // What is typed before the question is asked, the terminal itself shows.
+    let (_, asked) = shown.split_once("Password of admin at http://").unwrap();
+    assert!(!asked.contains("secret word"), "{shown}");
+    let (code, shown) = landfall.typed(&line, "wrong\n");
+    assert!(code == Some(4) && shown.contains("LF-API-004"), "{shown}");
+    // Without a terminal nobody is asked, and nobody waits.
+    let url = format!("http://{}", landfall.address);
+    let asked = landfall
+        .how()
+        .run(&["gc", "status", "--server", &url, "--user", "admin"]);
+    assert!(
+        asked.code == Some(2) && asked.stderr.contains("--password-stdin"),
+        "{asked:?}"
+    );
+    let socket = landfall.does(&["gc", "status", "--user", "admin"]);
+    assert!(
+        socket.code == Some(2) && socket.stderr.contains("needs none"),
+        "{socket:?}"
+    );
+}

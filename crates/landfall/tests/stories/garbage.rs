@@ -137,3 +137,30 @@ fn an_order_that_makes_no_sense_is_refused() {
     bad("not json", "JSON");
     bad("[1", "JSON");
 }
+
+#[test]
+fn whoever_says_no_at_the_terminal_loses_nothing() {
+    let landfall = collecting();
+    let manifest = landfall.push("team/app", "v1", &Image::new("deleted"));
+    landfall
+        .delete_manifest("team/app", &manifest.digest())
+        .expect(202);
+    let data = landfall.how().data_dir().display().to_string();
+    let line = format!("gc run --urgent team/app --data {data}");
+    let waiting = || landfall.done_json(&["gc", "status"])["pending"]["trash"]["count"].clone();
+    for no in ["n\n", "\n", "yes please\n"] {
+        let (code, shown) = landfall.typed(&line, no);
+        assert_eq!(code, Some(0), "{shown}");
+        assert!(
+            shown.contains("End it for good? [y/N]") && shown.contains("nothing was changed"),
+            "{shown}"
+        );
+        assert_eq!(waiting(), 1);
+    }
+    let (code, shown) = landfall.typed(&line, "y\n");
+    assert!(
+        code == Some(0) && shown.contains("1 manifests are gone for good"),
+        "{shown}"
+    );
+    assert_eq!(waiting(), 0);
+}

@@ -4,7 +4,7 @@
 //! 1. Wire types: a file in `admin/types/`, re-exported there, so `server::api` has them. Answers derive `Serialize, Deserialize,
 //!    ToSchema` and implement [`Document`](crate::api::Document) (one object) or [`Item`](crate::api::Item) (an item of a list);
 //!    what a request carries also has `#[serde(deny_unknown_fields)]`. Times are [`Time`](crate::api::Time), sizes bytes.
-//! 2. Handlers: `admin/<noun>.rs` with `routes(api)`, one line a route with its [`Doc`]; named in [`api`] below. A handler takes
+//! 2. Handlers: `admin/<noun>.rs` with `routes(api)`, one line a route with its [`Doc`]; named in `api` below. A handler takes
 //!    [`Call`] (who, and the server), `Path<String>`, [`Params`] (what `Doc::query` names), [`Page`] (with `Doc::paged`),
 //!    [`Given<T>`] (the JSON body, with `Doc::takes`), and returns `Result<Answer<T>, Refusal>` or `Result<Listing<T>, Refusal>`.
 //! 3. It makes one or two calls of `registry`; a new `registry::Error` gets its place in `refusal.rs`. OpenAPI follows by itself.
@@ -12,7 +12,7 @@
 //!    with the same types; its line in `landfall/src/cli.rs` and `main.rs`, its row in `docs/commands.md` (both languages).
 //! 5. Its stories in `landfall/tests/stories/`, bad input too.
 //!
-//! Shape: [`answer`] lets in and reads the body; then one axum router. Fails: [`Refusal`], one JSON document for all.
+//! Shape: `answer` lets in and reads the body; then one axum router. Fails: [`Refusal`], one JSON document for all.
 
 mod backup;
 mod call;
