@@ -1,4 +1,4 @@
-//! The pages about space and about the admin API, followed to the letter beside a running server: every command in them is
+//! The pages about space, damage and the admin API, followed to the letter beside a running server: every command in them is
 //! typed, on a machine where ports are free.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
@@ -148,4 +148,17 @@ fn the_page_about_space_can_be_followed() {
         admin.types(line).succeeded();
     }
     assert!(admin.follow("space.md") >= 8);
+}
+
+#[test]
+fn the_page_about_damage_can_be_followed() {
+    let admin = Admin::new();
+    let _server = admin.serves("landfall serve", READY);
+    for line in [
+        "docker build --tag 127.0.0.1:5000/team/app:1.0 .",
+        "docker push 127.0.0.1:5000/team/app:1.0",
+    ] {
+        admin.types(line).succeeded();
+    }
+    assert!(admin.follow("integrity.md") >= 7);
 }

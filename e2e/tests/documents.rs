@@ -136,6 +136,7 @@ fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_t
         "behind-a-proxy.md",
         "commands.md",
         "from-registry.md",
+        "integrity.md",
         "lan.md",
         "space.md",
         "tutorial.md",

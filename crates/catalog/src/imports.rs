@@ -191,6 +191,7 @@ pub fn adopt_blobs(
     blobs: &[AdoptedBlob],
     now: i64,
     keep_ms: i64,
+    grace_ms: i64,
 ) -> Result<Vec<Digest>, Error> {
     let row = Repo::ensure(tx, repo, now)?;
     let mut gone = Vec::new();
@@ -220,6 +221,7 @@ pub fn adopt_blobs(
             upload: None,
             now,
             lease_ms: keep_ms,
+            grace_ms,
         };
         publish_blob(tx, &new)?;
         if let (Place::File(location), false) = (place, blob.verified) {

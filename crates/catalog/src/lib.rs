@@ -13,6 +13,7 @@ mod blobs;
 mod catalog;
 mod contents;
 mod copy;
+mod damages;
 mod edges;
 mod engine;
 mod error;
@@ -22,10 +23,12 @@ mod imports;
 mod links;
 mod manifests;
 mod put;
+mod recorded;
 mod referrers;
 mod repos;
 mod restore;
 mod schema;
+mod scrub;
 mod space;
 mod sql;
 mod stamps;
@@ -36,18 +39,22 @@ mod uploads;
 mod usage;
 mod users;
 
-pub use audit::audit;
+pub use audit::{AUDIT_RULES, audit, audit_rule};
 pub use backups::{
     Change, Changed, StoredBlob, changes_since, last_change, missing_of, stored_blobs, stored_blobs_between,
     tags_to, wake_copy,
 };
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
-    mark_blob, publish_blob, stored_file, touch_blob, unlink_blob,
+    publish_blob, stored_file, touch_blob, unlink_blob,
 };
 pub use catalog::{Catalog, Plan};
 pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
 pub use copy::{CatalogCopy, CopyFacts};
+pub use damages::{
+    Cause as DamageCause, Damaged, Needs, count_damages, find_damage, heal_blob, heal_manifest, list_damages,
+    mark_bad, mark_manifest_bad, suspect, who_needs,
+};
 pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
 pub use gc::{
@@ -65,9 +72,17 @@ pub use imports::{
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
+pub use recorded::{
+    Owner, RecordedBlob, RecordedBody, RecordedUpload, list_tombstones, list_uploads, owners, recorded_blobs,
+    recorded_bodies,
+};
 pub use referrers::{Referrer, Referrers, ReferrersPage, ReferrersWanted, list_referrers};
 pub use repos::{RepositoriesPage, list_repositories, repo_exists};
 pub use restore::{Restored, restore};
+pub use scrub::{
+    Due, Kept, Sifted, Walk, count_suspects, due_for_scrub, find_walk, mark_good, oldest_verified,
+    pause_scrub, resume_scrub, save_walk, scrub_pause, sift,
+};
 pub use space::{
     BlobSums, Freeable, Named, RepositoryUsage, TagSpace, TrashOf, freeable, is_named_elsewhere, list_usage,
     named_by, space_of_tags, sum_blobs, trash_of,

@@ -18,6 +18,8 @@ pub struct ManifestRecord {
     pub media_type: String,
     /// Bytes that it has.
     pub size: u64,
+    /// Whether its bytes are known not to be what they should be: then it must not be served.
+    pub is_damaged: bool,
     /// Until when it stays without a tag or an index; none: for as long as it has one.
     pub review_at: Option<i64>,
     /// Whether a promise that the manifest stays needs [`touch_manifest`] first.
@@ -35,16 +37,18 @@ pub fn stat_manifest(
     let record = |row: &Row<'_>| record(row, now, keep_ms);
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at
+            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
             values![repo, tag],
             record,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at
+            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
             values![repo, digest],
             record,
@@ -60,19 +64,21 @@ pub fn find_manifest(
     now: i64,
     keep_ms: i64,
 ) -> Result<Option<(ManifestRecord, Vec<u8>)>, Error> {
-    let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(4)?));
+    let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(5)?));
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL, b.body
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
             values![repo, tag],
             found,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL, b.body
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
             values![repo, digest],
             found,
@@ -86,6 +92,7 @@ fn record(row: &Row<'_>, now: i64, keep_ms: i64) -> Result<ManifestRecord, Error
         media_type: row.get(1)?,
         size: row.get(2)?,
         review_at: row.get(3)?,
+        is_damaged: row.get(4)?,
         renew: should_renew(row.get(3)?, now, keep_ms),
     })
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
+use crate::damages::heal_manifest;
 use crate::edges::{adopt_parents, store_edges};
 use crate::history::{ChangeKind, EventKind, record_change};
 use crate::repos::Repo;
@@ -170,12 +171,16 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
 fn store_body(tx: &mut Tx<'_>, new: &NewManifest) -> Result<i64, Error> {
     loop {
         // Looked for first, because most bodies that come twice are large and were there.
-        let found = tx.first(
-            "SELECT id FROM manifest_bodies WHERE digest = ?1 @keyshare",
+        let found: Option<(i64, bool)> = tx.first(
+            "SELECT b.id, d.id IS NOT NULL FROM manifest_bodies b LEFT JOIN damages d ON d.body_id = b.id
+             WHERE b.digest = ?1 @keyshare OF b",
             values![&new.digest],
-            |row: &Row<'_>| row.get(0),
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        if let Some(id) = found {
+        if let Some((id, is_damaged)) = found {
+            if is_damaged {
+                heal_manifest(tx, &new.digest, &new.body)?;
+            }
             return Ok(id);
         }
         tx.execute(

@@ -16,12 +16,20 @@ struct Migration {
     min_binary: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "catalog",
-    text: include_str!("../migrations/0001_catalog.sql"),
-    min_binary: "0.1.0",
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "catalog",
+        text: include_str!("../migrations/0001_catalog.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 2,
+        name: "scrub",
+        text: include_str!("../migrations/0002_scrub.sql"),
+        min_binary: "0.1.0",
+    },
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations(version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
      checksum @bytes NOT NULL, applied_at BIGINT NOT NULL, min_binary TEXT NOT NULL)";

@@ -12,6 +12,7 @@ use crate::load::ReadFile;
 use crate::metrics;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
+use crate::rate::Rate;
 use crate::reader::Reader;
 use crate::settings::{
     AccessLogFormat, Admin, Auth, Backup, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level,
@@ -58,6 +59,7 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
             orphan_hold: read.read("gc.orphan_hold"),
         },
         undo_window: read.read("trash.undo_window"),
+        scrub_bytes_per_second: read.read::<Rate>("scrub.rate").0,
     };
     guard_open_address(read, &settings, report);
     settings

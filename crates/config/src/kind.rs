@@ -7,6 +7,7 @@ use crate::duration::format_duration;
 use crate::links::{BaseUrl, Prefix};
 use crate::node::Node;
 use crate::proxies::TrustedProxy;
+use crate::rate::Rate;
 use crate::value::{
     Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, check_duration, check_least,
     check_version, check_word,
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     Size,
     /// A size, or `none`.
     SizeLimit,
+    /// Bytes a second.
+    Rate,
     /// A number, or `none`.
     CountLimit,
     /// `HOST:PORT`; with `http.net: unix` a path, so it is read where both are known.
@@ -62,6 +65,7 @@ impl Kind {
             Self::GoDuration => Duration::read(node).map(drop),
             Self::Size => Size::read(node).map(drop),
             Self::SizeLimit => Limit::<Size>::read(node).map(drop),
+            Self::Rate => Rate::read(node).map(drop),
             Self::CountLimit => Limit::<Count>::read(node).map(drop),
             Self::Address => ListenAddr::read(node).map(drop),
             Self::BaseUrl => BaseUrl::read(node).map(drop),
@@ -92,6 +96,7 @@ impl Kind {
             ),
             Self::Size => "size".into(),
             Self::SizeLimit => "size, or `none`".into(),
+            Self::Rate => "bytes a second".into(),
             Self::CountLimit => "whole number, or `none`".into(),
             Self::Listen => "HOST:PORT, or the path of a socket".into(),
             Self::Address => "HOST:PORT".into(),

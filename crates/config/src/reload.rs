@@ -30,6 +30,7 @@ const RELOADED: [&str; 21] = [
     "tags.maxtags",
     "trash",
     "gc",
+    "scrub",
 ];
 
 /// A setting that has another value than before.

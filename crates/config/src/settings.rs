@@ -42,6 +42,8 @@ pub struct Settings {
     pub gc: Gc,
     /// `trash.undo_window`: how long what was deleted can be restored.
     pub undo_window: Duration,
+    /// `scrub.rate`: stored bytes that are read back, a second.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// `backup`: backups of this registry.

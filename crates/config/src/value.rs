@@ -28,7 +28,7 @@ pub(crate) trait Read: Sized {
     fn read(node: &Node) -> Result<Option<Self>, Misfit>;
 }
 
-fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
+pub(crate) fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
     let found = match &node.value {
         Value::Scalar(text) => Some(text.clone()),
         _ => None,
@@ -41,7 +41,7 @@ fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
 }
 
 /// The scalar's text, or nothing if it is empty.
-fn scalar<'a>(node: &'a Node, expected: &str) -> Result<Option<&'a str>, Misfit> {
+pub(crate) fn scalar<'a>(node: &'a Node, expected: &str) -> Result<Option<&'a str>, Misfit> {
     match &node.value {
         Value::Null => Ok(None),
         Value::Scalar(text) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),

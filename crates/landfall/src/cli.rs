@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::adopt::AdoptArguments;
 use crate::commands::backup::BackupArguments;
+use crate::commands::check::StoreCheckArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::du::DuArguments;
@@ -17,6 +18,7 @@ use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::man::ManArguments;
 use crate::commands::restore::RestoreArguments;
+use crate::commands::scrub::ScrubCommand;
 use crate::commands::tls::TlsCommand;
 use crate::commands::user::UserCommand;
 use crate::commands::version::VersionArguments;
@@ -95,6 +97,11 @@ Examples:
     /// See what waits to be collected and when it goes; hurry, pause or resume that
     #[command(subcommand)]
     Gc(GcCommand),
+    /// Compare the catalog with the stored files: every row has its bytes, every byte its row
+    Check(StoreCheckArguments),
+    /// See what is damaged and who needs it; read stored bytes back, and heal them from a source
+    #[command(subcommand)]
+    Scrub(ScrubCommand),
     /// Say why there is nothing to collect; for scripts of the older registry
     GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend

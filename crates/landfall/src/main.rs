@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => commands::restore::run(&arguments),
         Command::Du(arguments) => commands::du::run(&arguments),
         Command::Why(command) => commands::why::run(&command),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Scrub(command) => commands::scrub::run(&command),
         Command::Gc(command) => commands::gc::run(&command),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),

@@ -46,15 +46,17 @@ impl Registry {
         size: u64,
     ) -> Result<bool, Error> {
         self.may_write()?;
-        let (repo, now, lease_ms) = (repo.clone(), self.now(), self.rules().lease_ms);
+        let (repo, now, rules) = (repo.clone(), self.now(), self.rules());
         let row = AdoptedBlob {
             digest,
             size,
             place: None,
             verified: true,
         };
-        let link =
-            move |tx: &mut Tx<'_>| catalog::adopt_blobs(tx, &repo, std::slice::from_ref(&row), now, lease_ms);
+        let link = move |tx: &mut Tx<'_>| {
+            let rows = std::slice::from_ref(&row);
+            catalog::adopt_blobs(tx, &repo, rows, now, rules.lease_ms, rules.read_grace_ms)
+        };
         Ok(self.inner.catalog.write(link).await?.is_empty())
     }
 

@@ -11,8 +11,23 @@ pub enum Error {
     #[error("blob {0} is not in this repository")]
     BlobUnknown(Digest),
     /// The blob's bytes were found damaged.
-    #[error("the stored bytes of blob {0} are damaged; push it again to repair it")]
+    #[error(
+        "the stored bytes of blob {0} are damaged: push an image that has it again, which repairs it, or have the operator \
+         run landfall scrub run --repair-from"
+    )]
     BlobDamaged(Digest),
+    /// The manifest's bytes were found damaged.
+    #[error(
+        "the stored bytes of manifest {0} are damaged: push it again, which repairs it, or have the operator run landfall \
+         scrub run --repair-from"
+    )]
+    ManifestDamaged(Digest),
+    /// Nothing is wrong with the digest, or it is not here: there is nothing to heal.
+    #[error("nothing is known to be wrong with {0} here: landfall scrub status lists what is")]
+    NotDamaged(Digest),
+    /// One such run is enough.
+    #[error("a {0} is running already: wait for its end")]
+    AlreadyRunning(&'static str),
     /// A live manifest still names the blob.
     #[error("blob {digest} is still named by {}; delete that first", list(by))]
     BlobInUse {
@@ -119,6 +134,9 @@ pub enum Error {
     /// The registry to adopt from did not give what it should.
     #[error(transparent)]
     Remote(#[from] crate::adopt::RemoteError),
+    /// Whatever should have the right bytes cannot be asked.
+    #[error(transparent)]
+    Source(#[from] crate::scrub::SourceError),
     /// Content could not be written out.
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),
@@ -165,6 +183,18 @@ impl From<catalog::Error> for Error {
             other => Self::Catalog(other),
         }
     }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }
 
 /// At most ten digests, for a sentence.

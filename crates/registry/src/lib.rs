@@ -8,16 +8,20 @@ pub mod backup;
 mod blob;
 mod bring;
 pub mod bundle;
+mod check;
 mod clock;
+mod damage;
 mod error;
 pub mod export;
 mod hashing;
 mod jobs;
 mod list;
 mod manifest;
+mod pace;
 mod push;
 mod recall;
 mod rules;
+mod scrub;
 mod session;
 mod space;
 mod upload;
@@ -39,16 +43,22 @@ use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
-    BlobSums, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer,
-    Referrers, ReferrersPage, ReferrersWanted, TagSpace, WhyKept,
+    BlobSums, DamageCause, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, Needs, Pause, PauseCause,
+    Pending, Referrer, Referrers, ReferrersPage, ReferrersWanted, TagSpace, WhyKept,
 };
+pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
+pub use damage::Damage;
 pub use error::Error;
 pub use jobs::{BackupPlan, GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use push::{ManifestPush, Precondition, Pushed};
 pub use rules::{IndexRule, Rules, UrlRule};
+pub use scrub::{
+    DamagedContent, FileBody, FolderSource, RemoteSource, ScrubRun, ScrubStatus, ScrubWanted, Source,
+    SourceContent, SourceError, SourceName, Sources,
+};
 pub use space::{RepositorySpace, Space};
 pub use store::{BlobFile, Intake};
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
@@ -94,6 +104,10 @@ struct Inner {
     desk: Arc<Semaphore>,
     collector: jobs::Collector,
     backups: backup::Desk,
+    scrubber: jobs::Scrubber,
+    checker: check::Checker,
+    /// How to reach what an operator names as a source of right bytes.
+    sources: std::sync::OnceLock<Box<scrub::Sources>>,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -126,6 +140,9 @@ impl Registry {
             store,
             collector: jobs::Collector::new(&*clock),
             backups: backup::Desk::default(),
+            scrubber: jobs::Scrubber::new(),
+            checker: check::Checker::default(),
+            sources: std::sync::OnceLock::new(),
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),

@@ -80,7 +80,9 @@ impl Registry {
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::stat_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
-        let record = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        // One that is damaged must be pushed again, so it is not here: nobody may skip that.
+        let record = found.filter(|record| !record.is_damaged);
+        let record = record.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
         let known = KnownManifest::new(&record, None);
         self.settle(permit, reference, &known, open).await?;
         Ok(known.stat)
@@ -108,6 +110,9 @@ impl Registry {
             move |tx: &mut catalog::Tx<'_>| catalog::find_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
         let (record, body) = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        if record.is_damaged {
+            return Err(Error::ManifestDamaged(record.digest));
+        }
         let body = Bytes::from(body);
         let known = KnownManifest::new(&record, Some(body.clone()));
         self.settle(permit, reference, &known, open).await?;

@@ -37,6 +37,8 @@ pub struct Rules {
     /// How long nothing is collected after a start: clients could not renew what they count on while the server was
     /// away, and a clock that was wrong at the boot is set right soon after it.
     pub gc_start_delay_ms: i64,
+    /// `scrub.rate`: how many bytes a second are read back to see whether they are still what they should be; 0 is none.
+    pub scrub_bytes_per_second: u64,
     /// How long an untagged manifest is safe from retention rules.
     pub untagged_keep_ms: i64,
     /// `storage.maintenance.uploadpurging.age`: an upload idle for longer is gone; none keeps it for good.
@@ -89,6 +91,7 @@ impl Default for Rules {
             read_grace_ms: 60 * MINUTE_MS,
             orphan_hold_ms: 7 * DAY_MS,
             gc_start_delay_ms: 10 * MINUTE_MS,
+            scrub_bytes_per_second: 20 * 1000 * 1000,
             untagged_keep_ms: 7 * DAY_MS,
             upload_idle_ms: Some(7 * DAY_MS),
             upload_purge_dry: false,

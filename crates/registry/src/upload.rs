@@ -330,6 +330,7 @@ impl Registry {
             upload: row,
             now: self.now(),
             lease_ms: self.rules().lease_ms,
+            grace_ms: self.rules().read_grace_ms,
         };
         let committed = self
             .inner

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
+use registry::Registry;
 
 use crate::body::Body;
 use crate::v2::Told;
@@ -21,8 +22,9 @@ use crate::v2::Told;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What was counted since the start.
-#[derive(Debug)]
 pub struct Metrics {
+    /// Whose stored bytes are told of.
+    registry: Option<Registry>,
     version: &'static str,
     started_ms: i64,
     in_flight: AtomicI64,
@@ -45,10 +47,20 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &'static str, started_ms: i64) -> Self {
         Self {
+            registry: None,
             version,
             started_ms,
             in_flight: AtomicI64::new(0),
             requests: Mutex::default(),
+        }
+    }
+
+    /// Tells of the bytes that this registry stores too.
+    #[must_use]
+    pub fn about(self, registry: Registry) -> Self {
+        Self {
+            registry: Some(registry),
+            ..self
         }
     }
 
@@ -101,8 +113,27 @@ impl Metrics {
             "Requests whose answer has not begun yet.",
             float(u64::try_from(in_flight).unwrap_or_default()),
         );
+        self.stored(&mut page);
         self.process(&mut page);
         page.0
+    }
+
+    /// Whether stored bytes are what they should be.
+    fn stored(&self, page: &mut Page) {
+        let Some(registry) = &self.registry else { return };
+        let (read_bytes, damaged) = registry.scrub_numbers();
+        page.alone(
+            "landfall_blobs_bad",
+            "gauge",
+            "Blobs and manifests whose stored bytes are damaged.",
+            float(damaged),
+        );
+        page.alone(
+            "landfall_scrub_bytes_total",
+            "counter",
+            "Stored bytes that were read back and hashed.",
+            float(read_bytes),
+        );
     }
 
     /// What every program's dashboard expects.

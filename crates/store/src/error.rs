@@ -139,6 +139,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk has lost what it was given, as against: it could not be asked just now.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::ShortFile { .. } => true,
+            Self::Io { source, .. } => {
+                let lost = [
+                    Errno::IO,
+                    Errno::UCLEAN,
+                    Errno::BADMSG,
+                    Errno::NODATA,
+                    Errno::REMOTEIO,
+                ];
+                Errno::from_io_error(source).is_some_and(|errno| lost.contains(&errno))
+            }
+            _ => false,
+        }
+    }
+
     /// `doing` to `path` failed with `source`; a full disk is told apart.
     pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();

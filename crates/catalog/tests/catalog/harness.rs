@@ -238,6 +238,7 @@ impl House {
             upload: None,
             now: self.now(),
             lease_ms: LEASE,
+            grace_ms: GRACE,
         }
     }
 

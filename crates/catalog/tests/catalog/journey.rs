@@ -1,6 +1,9 @@
 //! One walk through every operation, for checks of the statements that they run.
 
-use catalog::{Health, Hold, MountSource, NewManifest, Orphan, Pause, PauseCause, Scope, Trashed, UploadRow};
+use catalog::{
+    DamageCause, Hold, Kept, MountSource, NewManifest, Orphan, Pause, PauseCause, Place, Scope, Trashed,
+    UploadRow,
+};
 use oci::{Algorithm, Reference};
 use uuid::Uuid;
 
@@ -16,6 +19,7 @@ pub(crate) async fn everything(house: &House) {
     trash(house).await;
     gc(house).await;
     urgent(house).await;
+    damages(house).await;
 }
 
 async fn blobs(house: &House) {
@@ -25,8 +29,6 @@ async fn blobs(house: &House) {
     let now = house.now();
     house
         .write(move |tx| {
-            catalog::mark_blob(tx, &digest("file"), Some("here/1"), Health::Bad)?;
-            catalog::mark_blob(tx, &digest("layer"), None, Health::Good)?;
             catalog::mount_blob(tx, &MountSource::Any, &repo("b"), &digest("layer"), now, LEASE)?;
             catalog::mount_blob(
                 tx,
@@ -45,6 +47,43 @@ async fn blobs(house: &House) {
             let due = catalog::due_tombstones(tx, i64::MAX, 10)?;
             let due: Vec<_> = due.into_iter().map(|one| one.location).collect();
             catalog::finish_tombstones(tx, &due)
+        })
+        .await;
+}
+
+async fn damages(house: &House) {
+    house.push_file("damaged", "bytes", "damaged/1").await;
+    house.push_image("damaged", "small", &["latest"]).await;
+    let now = house.now();
+    house
+        .write(move |tx| {
+            catalog::suspect(tx, "damaged/1")?;
+            let due = catalog::due_for_scrub(tx, now, (i64::MIN, 0), 10)?;
+            catalog::mark_good(tx, &due, now)?;
+            for what in [Kept::Blobs, Kept::Manifests] {
+                catalog::sift(tx, what, 0, 10, |_, _| true)?;
+                let walk = catalog::find_walk(tx, what)?;
+                catalog::save_walk(tx, what, walk)?;
+            }
+            catalog::pause_scrub(tx, "bee", now + 1)?;
+            catalog::scrub_pause(tx, now)?;
+            catalog::resume_scrub(tx, now)?;
+            catalog::oldest_verified(tx)?;
+            catalog::count_suspects(tx)?;
+            catalog::mark_bad(tx, &digest("bytes"), Some("damaged/1"), DamageCause::Missing, now)?;
+            catalog::mark_bad(tx, &digest("small"), None, DamageCause::Changed, now)?;
+            catalog::mark_manifest_bad(tx, &digest("image of small"), now)?;
+            catalog::list_damages(tx, 0, 10)?;
+            catalog::find_damage(tx, &digest("image of small"))?;
+            catalog::who_needs(tx, &digest("bytes"))?;
+            catalog::heal_blob(tx, &digest("bytes"), &Place::File("damaged/2".to_owned()), now, 0)?;
+            catalog::heal_manifest(tx, &digest("image of small"), b"image of small")?;
+            catalog::count_damages(tx)?;
+            catalog::recorded_blobs(tx, 0, 10)?;
+            catalog::recorded_bodies(tx, 0, 10)?;
+            catalog::list_tombstones(tx, "", 10)?;
+            catalog::list_uploads(tx, Uuid::nil(), 10)?;
+            catalog::owners(tx, &["damaged/2".to_owned(), "nowhere".to_owned()])
         })
         .await;
 }

@@ -18,6 +18,7 @@ mod model;
 mod postgres;
 mod races;
 mod restore;
+mod scrub;
 mod space;
 mod sqlite;
 mod tags;

@@ -193,7 +193,7 @@ async fn a_catalog_of_a_newer_landfall_is_refused_with_a_way_out() {
             &error,
             Error::Newer {
                 found: 7,
-                known: 1,
+                known: 2,
                 ..
             }
         ),

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -31,6 +32,11 @@ impl Api {
             server,
             authorization,
         }
+    }
+
+    /// The server whose admin socket is there.
+    pub(crate) fn at_socket(path: PathBuf) -> Self {
+        Self::new(Server::at_socket(path), None)
     }
 
     /// Asks for one object; `path` begins with `/api/v1/`, and what varies in it is encoded.

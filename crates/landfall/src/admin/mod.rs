@@ -14,4 +14,4 @@ pub(crate) use api::{Api, print_json};
 pub(crate) use consent::Consent;
 pub(crate) use print::{Table, now, until};
 pub(crate) use server::v2::query::encode;
-pub(crate) use target::Target;
+pub(crate) use target::{Reach, Target};

@@ -5,11 +5,13 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use config::Settings;
 
 use super::Api;
 use crate::cli::Configured;
@@ -37,6 +39,14 @@ pub(crate) struct Target {
     pub(crate) json: bool,
 }
 
+/// A server, or its data at rest.
+pub(crate) enum Reach {
+    /// One that runs.
+    Running(Api),
+    /// None that answers here; a data folder may be held by one all the same, and says so when it is opened.
+    AtRest(Box<Settings>),
+}
+
 impl Target {
     /// Whether a server at a URL is meant, and not the one that runs here.
     pub(crate) fn is_remote(&self) -> bool {
@@ -57,6 +67,19 @@ impl Target {
             }
             None => Ok(Api::new(self.socket()?, None)),
         }
+    }
+
+    /// The server's API if one runs, or what is known of the data folder that it would run on.
+    pub(crate) fn reach(&self) -> Result<Reach, Failure> {
+        if self.url()?.is_some() {
+            return self.open().map(Reach::Running);
+        }
+        let settings = settings(&self.configured.serve())?.settings;
+        let socket = settings.admin_socket();
+        if socket.is_some_and(|path| UnixStream::connect(path).is_ok()) {
+            return self.open().map(Reach::Running);
+        }
+        Ok(Reach::AtRest(Box::new(settings)))
     }
 
     fn url(&self) -> Result<Option<Server>, Failure> {

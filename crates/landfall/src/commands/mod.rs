@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod backup;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -16,6 +17,7 @@ pub(crate) mod offline;
 pub(crate) mod password;
 pub(crate) mod progress;
 pub(crate) mod restore;
+pub(crate) mod scrub;
 pub(crate) mod serve;
 pub(crate) mod tls;
 pub(crate) mod user;

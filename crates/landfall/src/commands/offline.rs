@@ -38,6 +38,7 @@ impl Offline {
         let registry = Registry::open(store, catalog, Arc::new(SystemClock), rules)
             .await
             .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
+        registry.know_sources(wiring::sources());
         Ok(Self {
             registry,
             _place: place,

@@ -72,6 +72,7 @@ async fn serve(
     let registry = Registry::open(store, catalog, Arc::new(SystemClock), wiring::rules(&settings)?)
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
+    registry.know_sources(wiring::sources());
     let health = Arc::new(Health::default());
     let adopts = registry
         .wants_adoption()
@@ -80,7 +81,7 @@ async fn serve(
     health.set_starting(adopts);
     let metrics = settings.http.metrics_path.as_ref().map(|_| {
         let started_ms = jiff::Timestamp::now().as_millisecond();
-        Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started_ms))
+        Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started_ms).about(registry.clone()))
     });
     let live = Arc::new(Live::new(Context {
         registry: registry.clone(),

@@ -21,6 +21,7 @@ mod chunk_model;
 mod command_line;
 mod config_commands;
 mod connections;
+mod damage;
 mod delete_things;
 mod every_answer;
 mod failing_disk;

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use catalog::{Catalog, CatalogCopy, Health, SqliteOptions, StoredBlob, Tx};
+use catalog::{Catalog, CatalogCopy, DamageCause, Health, SqliteOptions, StoredBlob, Tx};
 use oci::Digest;
 use serde::Serialize;
 use store::Revival;
@@ -20,7 +20,7 @@ use super::error::BackupError;
 use super::run::blocking;
 use super::shards::catalog_error;
 use super::vault::{BackupRecord, Vault};
-use crate::{Clock, Error};
+use crate::{Clock, Error, SystemClock};
 
 /// Rows that are read at once.
 const PAGE: usize = 1024;
@@ -204,11 +204,11 @@ async fn wake(filled: &Filled, age_ms: i64) -> Result<(), Error> {
     let catalog = opened
         .await
         .map_err(|failed| Error::Interrupted(failed.to_string()))??;
-    let bad = filled.bad.clone();
+    let (bad, now) = (filled.bad.clone(), SystemClock.now_ms());
     let wake = move |tx: &mut Tx<'_>| {
         catalog::wake_copy(tx, age_ms)?;
         for blob in &bad {
-            catalog::mark_blob(tx, &blob.digest, Some(&blob.location), Health::Bad)?;
+            catalog::mark_bad(tx, &blob.digest, Some(&blob.location), DamageCause::Missing, now)?;
         }
         Ok(())
     };

@@ -25,7 +25,7 @@ use super::error::BackupError;
 use super::job::{Copied, Job};
 use super::prune::{Pruned, prune};
 use super::vault::{BackupFile, BackupRecord, DRAFT, FORMAT, Vault};
-use crate::{Error, Registry};
+use crate::{Damage, Error, Registry};
 
 /// How long the hold lasts when nobody renews it.
 const HOLD_MS: i64 = 60 * 60 * 1000;
@@ -87,7 +87,8 @@ impl Registry {
         }
         let copied = outcome?;
         for blob in copied.bad {
-            self.mark_bad(&blob.digest, blob.location).await;
+            self.note_damage(&blob.digest, Some(&blob.location), &Damage::Changed)
+                .await;
         }
         let pruned = match keep {
             Some(keep) => Some({

@@ -268,7 +268,7 @@ impl Registry {
     }
 
     /// Whether stored bytes may neither be removed nor moved now.
-    pub(super) async fn must_keep_bytes(&self) -> Result<bool, Error> {
+    pub(crate) async fn must_keep_bytes(&self) -> Result<bool, Error> {
         Ok(self.gc_wait().await?.is_some_and(|wait| wait.keeps_bytes()))
     }
 

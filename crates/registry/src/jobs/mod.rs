@@ -4,6 +4,7 @@ mod backups;
 mod gc;
 mod orphans;
 mod reap;
+mod scrub;
 mod sweep;
 
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub use backups::BackupPlan;
 pub(crate) use gc::{Collector, URGENT_LEASE_MS};
 pub use gc::{GcRun, GcWait};
+pub(crate) use orphans::ASIDE_MAX;
+pub(crate) use scrub::{Inspected, Scrubber};
 
 use crate::Registry;
 
@@ -40,7 +43,15 @@ impl Registry {
                 self.keep_reserve().await;
             }
         };
-        let all = async { tokio::join!(reaping, keeping, self.collect(), self.watch_orphans()) };
+        let all = async {
+            tokio::join!(
+                reaping,
+                keeping,
+                self.collect(),
+                self.watch_orphans(),
+                self.scrub()
+            )
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = all => {}

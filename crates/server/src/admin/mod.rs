@@ -16,11 +16,13 @@
 
 mod backup;
 mod call;
+mod check;
 mod endpoint;
 mod gc;
 mod refusal;
 mod reply;
 mod request;
+mod scrub;
 pub mod types;
 mod usage;
 mod why;
@@ -55,6 +57,8 @@ fn api() -> Api {
     let api = gc::routes(Api::default());
     let api = why::routes(api);
     let api = backup::routes(api);
+    let api = scrub::routes(api);
+    let api = check::routes(api);
     usage::routes(api)
 }
 

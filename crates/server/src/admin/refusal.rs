@@ -155,15 +155,19 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::DigestMismatch { .. }
         | E::ManifestInvalid(_)
         | E::Missing(_)
+        | E::Source(_)
         | E::UrlRefused { .. } => (StatusCode::BAD_REQUEST, "LF-API-001"),
         E::ManifestTooLarge { .. } | E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "LF-API-007"),
         E::Busy | E::Closing | E::Broken | E::TooManyUploads { .. } | E::Interrupted(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "LF-API-010")
         }
-        E::BlobUnknown(_) | E::UploadUnknown | E::ManifestUnknown(_) | E::RepositoryUnknown(_) => {
-            (StatusCode::NOT_FOUND, "LF-API-011")
-        }
+        E::BlobUnknown(_)
+        | E::UploadUnknown
+        | E::ManifestUnknown(_)
+        | E::RepositoryUnknown(_)
+        | E::NotDamaged(_) => (StatusCode::NOT_FOUND, "LF-API-011"),
         E::BlobInUse { .. }
+        | E::AlreadyRunning(_)
         | E::ManifestInUse { .. }
         | E::OutOfOrder(_)
         | E::PreconditionFailed
@@ -177,9 +181,13 @@ fn place(error: &E) -> (StatusCode, &'static str) {
             FailureKind::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "LF-API-010"),
             FailureKind::Other => (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014"),
         },
-        E::BlobDamaged(_) | E::Adopt(_) | E::Remote(_) | E::Export(_) | E::Store(_) | E::Catalog(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014")
-        }
+        E::BlobDamaged(_)
+        | E::ManifestDamaged(_)
+        | E::Adopt(_)
+        | E::Remote(_)
+        | E::Export(_)
+        | E::Store(_)
+        | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014"),
     }
 }
 

@@ -254,7 +254,10 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
             vec![entry(Some(json!({ "usedBy": by })))]
         }
-        E::BlobUnknown(digest) | E::BlobDamaged(digest) => {
+        E::BlobUnknown(digest)
+        | E::BlobDamaged(digest)
+        | E::ManifestDamaged(digest)
+        | E::NotDamaged(digest) => {
             vec![entry(Some(json!({ "digest": digest.to_string() })))]
         }
         E::ManifestUnknown(reference) => vec![entry(Some(json!({ "reference": reference.to_string() })))],
@@ -266,6 +269,7 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         }
         E::NoRoom => vec![entry(Some(json!({ "reason": "disk full" })))],
         E::BlobTooLarge { .. }
+        | E::AlreadyRunning(_)
         | E::UploadUnknown
         | E::OutOfOrder(_)
         | E::SizeMismatch { .. }
@@ -282,6 +286,7 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::Broken
         | E::Adopt(_)
         | E::Remote(_)
+        | E::Source(_)
         | E::Export(_)
         | E::Backup(_)
         | E::Bundle(_)
@@ -294,10 +299,10 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
 
 fn domain_answer(error: &E) -> (StatusCode, Code) {
     match error {
-        E::BlobUnknown(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown), // code-1
-        E::UploadUnknown => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown), // code-3
-        E::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, Code::DigestInvalid), // code-4
-        E::Missing(_) => (StatusCode::BAD_REQUEST, Code::ManifestBlobUnknown), // code-5
+        E::BlobUnknown(_) | E::NotDamaged(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown), // code-1
+        E::UploadUnknown => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown),               // code-3
+        E::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, Code::DigestInvalid),         // code-4
+        E::Missing(_) => (StatusCode::BAD_REQUEST, Code::ManifestBlobUnknown),              // code-5
         E::ManifestInvalid(_) | E::UrlRefused { .. } => (StatusCode::BAD_REQUEST, Code::ManifestInvalid), // code-6
         E::ManifestTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::ManifestInvalid), // code-6
         E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::Denied),
@@ -308,14 +313,17 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         E::BlobInUse { .. } | E::ManifestInUse { .. } | E::DeleteDisabled | E::ReadOnly => {
             (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported) // code-13
         }
+        E::AlreadyRunning(_) => (StatusCode::CONFLICT, Code::Denied),
         E::TooManyUploads { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests), // code-14
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
         // Adopting and exporting are no requests; they fail where they were asked for.
         E::BlobDamaged(_)
+        | E::ManifestDamaged(_)
         | E::Adopt(_)
         | E::Remote(_)
+        | E::Source(_)
         | E::Export(_)
         | E::Backup(_)
         | E::Bundle(_)

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use quick_cache::sync::Cache;
 use rustix::process::{Resource, getrlimit};
 
+use super::suspects::Suspects;
 use super::{FsStore, Inner, blocking};
 use crate::error::Error;
 use crate::files::{Access, File};
@@ -25,14 +26,15 @@ const OPEN_MAX: u64 = 1024;
 /// A blob, open for reading. A clone is the same open file.
 #[derive(Clone, Debug)]
 pub struct BlobFile {
-    open: Arc<Open>,
+    pub(super) open: Arc<Open>,
 }
 
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     file: Arc<dyn File>,
     size: u64,
-    location: Location,
+    pub(super) location: Location,
+    pub(super) suspects: Arc<Suspects>,
 }
 
 /// Blobs that were read lately.
@@ -121,7 +123,12 @@ impl Inner {
         };
         let size = file.size().map_err(|error| Error::io("measure", &path, error))?;
         Ok(BlobFile {
-            open: Arc::new(Open { file, size, location }),
+            open: Arc::new(Open {
+                file,
+                size,
+                location,
+                suspects: Arc::clone(&self.suspects),
+            }),
         })
     }
 }
@@ -165,18 +172,22 @@ impl BlobFile {
         .await
     }
 
-    /// Fills `bytes`. Blocks.
+    /// Fills `bytes`. Blocks. A blob that cannot be read is to be checked.
     pub(super) fn read_now(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {
         let read = self
             .open
             .file
             .read_full_at(bytes, offset)
-            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error))?;
-        if read == bytes.len() {
-            Ok(())
-        } else {
-            Err(self.short_file(self.size(), offset + read as u64))
+            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error));
+        let error = match read {
+            Ok(read) if read == bytes.len() => return Ok(()),
+            Ok(read) => self.short_file(self.size(), offset + read as u64),
+            Err(error) => error,
+        };
+        if error.is_damage() {
+            self.suspect();
         }
+        Err(error)
     }
 
     fn short_file(&self, expected: u64, found: u64) -> Error {

@@ -90,6 +90,7 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
         syncs: DirSyncs::new(Arc::clone(&files)),
         shards,
         open_blobs: OpenBlobs::new(),
+        suspects: Arc::default(),
         room: super::room::Gauge::default(),
         direct_block,
         direct_refused: AtomicBool::new(false),

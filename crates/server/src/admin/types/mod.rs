@@ -5,7 +5,9 @@
 //! (`landfall.gc.status/1`); a field may be added to a version, never removed or given another meaning.
 
 mod backup;
+mod check;
 mod gc;
+mod scrub;
 mod usage;
 mod why;
 
@@ -19,8 +21,13 @@ pub use backup::{
     Backup, BackupJob, BackupOutcome, BackupProgress, BackupRequest, BackupStatus, ExportRequest,
     ImportRequest, RestoreRequest,
 };
+pub use check::{CheckCounts, CheckOrder, CheckProblem, CheckStatus};
 pub use gc::{
     GcPause, GcPending, GcResumed, GcRun, GcRunRequest, GcStatus, GcUrgent, GcWaiting, PendingKind,
+};
+pub use scrub::{
+    DamageCause, Damaged, DamagedKind, NeededBy, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubSource,
+    ScrubStatus,
 };
 pub use usage::{RepositoryUsage, TagUsage, Usage};
 pub use why::{Holder, KeptBlob, KeptFile, KeptLink, KeptManifest, WhyKept};
