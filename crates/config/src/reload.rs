@@ -8,7 +8,7 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 21] = [
+const RELOADED: [&str; 22] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",

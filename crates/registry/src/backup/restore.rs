@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use catalog::{Catalog, CatalogCopy, DamageCause, Health, SqliteOptions, StoredBlob, Tx};
+use catalog::{Catalog, CatalogCopy, DamageCause, SqliteOptions, StoredBlob, Tx};
 use oci::Digest;
 use serde::Serialize;
 use store::Revival;
