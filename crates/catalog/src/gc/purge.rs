@@ -9,7 +9,7 @@ use crate::Error;
 use crate::gc::holds::KEEP;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
-use crate::stamps::Slot;
+use crate::stamps::{Aspect, Slot, Touched};
 use crate::usage::{Usage, count};
 
 /// Rows that one step deletes, about: a large index is purged alone.
@@ -110,6 +110,8 @@ pub fn shorten_leases(
     let Some(repo) = Repo::find(tx, repo)? else {
         return Ok(());
     };
+    // Whoever remembers the longer lease would not renew it.
+    tx.touch(Touched::One(repo.slot, Aspect::Blobs));
     for blob in blobs {
         tx.execute(
             "UPDATE repo_blobs SET review_at = ?3 WHERE repo_id = ?1 AND blob_id = ?2 AND review_at > ?3",
@@ -165,6 +167,8 @@ fn purge_one(tx: &mut Tx<'_>, due: &Due, leased_until: i64) -> Result<Option<u64
          WHERE e.manifest_id = ?1 ORDER BY b.digest @update OF l",
         values![due.id],
     )?;
+    // Who remembers that an edge holds the blobs would not renew their leases, and tell clients that they are here.
+    tx.touch(Touched::One(due.repo.slot, Aspect::Blobs));
     tx.execute(
         "UPDATE repo_blobs SET review_at = ?3
          WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)

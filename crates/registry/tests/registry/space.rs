@@ -3,7 +3,7 @@
 use oci::{Digest, Reference, RepositoryName};
 use registry::{Clock as _, GcWait, Registry, Rules};
 
-use crate::house::{House, delete, image, noise, push_in_parts, push_manifest, read, walk};
+use crate::house::{House, delete, image, noise, pull, push_in_parts, push_manifest, read, walk};
 
 const HOUR: i64 = 3_600_000;
 
@@ -131,4 +131,46 @@ async fn urgent_space_comes_in_two_hours_of_the_named_repository_alone() {
     assert_eq!(trash.count, 1, "the other repository's can still be restored");
     assert!(registry.why_kept(&kept).await.unwrap().manifests.len() == 1);
     assert!(registry.space_of_repository(&name("no/such")).await.is_err());
+}
+
+/// The trap: an answer that is kept in memory says that no lease needs renewing, and the lease has changed meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_that_a_blob_is_here_may_count_on_it_also_after_its_lease_was_cut() {
+    let house = House::new();
+    let registry = house.open_with(at_once()).await;
+    push(&registry, "a:kept", &[1]).await;
+    let loose = push_in_parts(&registry, "a", &noise(2, 50_000)).await.unwrap();
+    registry.blob_size(&pull("a"), &loose).await.unwrap();
+    registry.gc_urgent(&name("a")).await.unwrap();
+    house.clock.advance(HOUR - 1);
+    registry.blob_size(&pull("a"), &loose).await.unwrap();
+    house.clock.advance(HOUR - 2);
+    registry.gc_run().await.unwrap();
+    push_manifest(&registry, "a:late", image(&loose, std::slice::from_ref(&loose)))
+        .await
+        .unwrap();
+}
+
+/// The same where the last manifest that named it goes for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_that_a_blob_is_here_may_count_on_it_also_after_its_last_image_went() {
+    let house = House::new();
+    let registry = house.open_with(at_once()).await;
+    push(&registry, "a:kept", &[1]).await;
+    let gone = push(&registry, "a:gone", &[2]).await;
+    let layer = crate::house::digest_of(&noise(2, 50_000));
+    // The edge holds it by now, and no lease runs.
+    house.clock.advance(25 * HOUR);
+    registry.gc_run().await.unwrap();
+    registry.blob_size(&pull("a"), &layer).await.unwrap();
+    trash(&registry, "a", &gone).await;
+    house.clock.advance(7 * 24 * HOUR);
+    assert_eq!(registry.gc_run().await.unwrap().purged, 1);
+    house.clock.advance(24 * HOUR - 1);
+    registry.blob_size(&pull("a"), &layer).await.unwrap();
+    house.clock.advance(HOUR);
+    registry.gc_run().await.unwrap();
+    push_manifest(&registry, "a:again", image(&layer, std::slice::from_ref(&layer)))
+        .await
+        .unwrap();
 }
