@@ -30,11 +30,13 @@ pub(super) fn compare(bench: &Bench<'_>) -> io::Result<Comparison> {
     for round in 0..=bench.rounds() {
         throw_away(&server, round * garbage, garbage)?;
         let without = p99(bench, &server, round)?;
-        let before = pending(&server)?;
+        let before = collected(&server)?;
         order(&server, "resume")?;
         let with = p99(bench, &server, round)?;
         order(&server, "pause")?;
-        taken += before.saturating_sub(pending(&server)?);
+        // Answered when the turn that was under way has ended.
+        order(&server, "waits")?;
+        taken += collected(&server)?.saturating_sub(before);
         // The first round warms up.
         if round > 0 {
             at_rest.push(without);
@@ -59,8 +61,11 @@ pub(super) fn compare(bench: &Bench<'_>) -> io::Result<Comparison> {
     })
 }
 
-fn pending(server: &Server) -> io::Result<u64> {
-    order(server, "pending")?.parse().map_err(io::Error::other)
+/// Manifests and links that were collected since the start.
+fn collected(server: &Server) -> io::Result<u64> {
+    let words = order(server, "collected")?;
+    let numbers = words.split(' ').filter_map(|word| word.parse::<u64>().ok());
+    Ok(numbers.take(2).sum())
 }
 
 /// The 99th of a hundred pulls, in milliseconds.
