@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use catalog::{GcStatus, Pause, PauseCause, Tx, WhyKept};
 use oci::{Digest, DigestPrefix, RepositoryName};
+use tokio::time::Instant;
 
+use super::rest_after;
 use crate::{Clock, Error, Registry};
 
 /// Rows of one step: few enough that a client who comes meanwhile waits some milliseconds.
@@ -100,7 +102,13 @@ impl Registry {
     pub async fn gc_run(&self) -> Result<GcRun, Error> {
         let _turn = self.inner.collector.turn.lock().await;
         let mut run = GcRun::default();
-        while self.step(&mut run).await? {}
+        loop {
+            let began = Instant::now();
+            if !self.step(&mut run).await? {
+                break;
+            }
+            rest_after(began).await;
+        }
         if !run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
             let swept = self.sweep().await?;
             (run.files, run.bytes) = (swept.files, swept.bytes);

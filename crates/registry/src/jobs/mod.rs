@@ -22,6 +22,16 @@ use crate::Registry;
 /// How often idle uploads are put aside and the reserve is looked at.
 const TICK: Duration = Duration::from_secs(30);
 
+/// How many times as long as a batch took a job rests after it: most of the machine is for those who wait for an answer.
+const REST_TIMES: u32 = 3;
+/// The longest of these rests: a batch that a slow disk held up is no reason to stop.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// Rests after a batch that began then.
+async fn rest_after(began: tokio::time::Instant) {
+    tokio::time::sleep((began.elapsed() * REST_TIMES).min(REST_MAX)).await;
+}
+
 impl Registry {
     /// Runs the jobs until `stop`. `reap_every` is `storage.maintenance.uploadpurging.interval`.
     pub async fn run_jobs(&self, reap_every: Option<Duration>, reap_dry: bool, stop: CancellationToken) {
