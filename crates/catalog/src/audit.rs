@@ -10,7 +10,7 @@ use crate::sql::{Row, Tx, values};
 const EACH_MAX: i64 = 10;
 
 /// A rule's words, and the statement that finds what breaks it (a name of it in the only column).
-const RULES: [(&str, &str); 15] = [
+const RULES: [(&str, &str); 18] = [
     (
         "I1: a blob is marked damaged and no damage is written down, or the other way round: blob",
         "SELECT b.id FROM blobs b LEFT JOIN damages d ON d.blob_id = b.id
@@ -78,6 +78,25 @@ const RULES: [(&str, &str); 15] = [
         "gc: a manifest that follows its index and nobody will look at again: manifest",
         "SELECT m.id FROM manifests m WHERE m.trashed_at IS NULL AND m.trash_op IS NOT NULL AND m.review_at IS NULL
          LIMIT ?1",
+    ),
+    (
+        "gc: a deleted repository that nobody will look at again and that holds live manifests: repository",
+        "SELECT r.id FROM repos r WHERE r.deleted_at IS NOT NULL AND r.purge_at IS NULL
+           AND EXISTS (SELECT 1 FROM manifests m WHERE m.repo_id = r.id AND m.trashed_at IS NULL) LIMIT ?1",
+    ),
+    (
+        "gc: a repository that is there and has an end: repository",
+        "SELECT r.id FROM repos r WHERE r.deleted_at IS NULL AND r.purge_at IS NOT NULL LIMIT ?1",
+    ),
+    (
+        "usage: the counters of a namespace are off: namespace",
+        "SELECT n.id FROM namespaces n WHERE
+           (SELECT COALESCE(SUM(u.bytes), 0) FROM usage u WHERE u.scope = 1 AND u.scope_id = n.id)
+             <> (SELECT COALESCE(SUM(u.bytes), 0) FROM usage u JOIN repos r ON r.id = u.scope_id
+                 WHERE u.scope = 2 AND r.namespace_id = n.id)
+           OR (SELECT COALESCE(SUM(u.tags), 0) FROM usage u WHERE u.scope = 1 AND u.scope_id = n.id)
+             <> (SELECT COALESCE(SUM(u.tags), 0) FROM usage u JOIN repos r ON r.id = u.scope_id
+                 WHERE u.scope = 2 AND r.namespace_id = n.id) LIMIT ?1",
     ),
     (
         "usage: the counters of a repository are off: repository",

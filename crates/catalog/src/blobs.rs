@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::damages::healed;
-use crate::history::{ChangeKind, OpKind, record_change, record_op};
+use crate::history::{ChangeKind, OpKind, record_change, record_removal};
 use crate::links::{BlobRow, link, should_renew};
-use crate::repos::Repo;
+use crate::repos::{Repo, undo_ms as undo_ms_of};
 use crate::sql::{Row, Tx, Value, values};
 use crate::tombstones::{Reason, bury};
 use crate::uploads::delete_upload;
@@ -232,7 +232,7 @@ pub fn touch_blob(
 
 /// The link of a served blob, locked until the end of the transaction.
 fn find_link(tx: &mut Tx<'_>, repo: &RepositoryName, digest: &Digest) -> Result<Option<(Repo, i64)>, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
+    let Some(repo) = Repo::hold(tx, repo)? else {
         return Ok(None);
     };
     let blob_id = tx.first(
@@ -266,12 +266,13 @@ pub fn unlink_blob(
     if !by.is_empty() {
         return Ok(Unlinked::Referenced { by });
     }
+    let until = now.saturating_add(undo_ms_of(tx, repo, undo_ms)?);
     tx.execute(
         "UPDATE repo_blobs SET hidden_at = ?3, review_at = ?4 WHERE repo_id = ?1 AND blob_id = ?2",
-        values![repo.id, blob_id, now, now.saturating_add(undo_ms)],
+        values![repo.id, blob_id, now, until],
     )?;
     let target = digest.to_string();
-    record_op(tx, OpKind::Unlink, repo, &target, actor, now)?;
+    record_removal(tx, OpKind::Unlink, repo, &target, actor, now, Some(until))?;
     record_change(tx, ChangeKind::Blob, repo, &target, now)?;
     Ok(Unlinked::Hidden)
 }

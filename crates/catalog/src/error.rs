@@ -181,7 +181,13 @@ impl From<postgres::Error> for Error {
 /// Worth trying again: nothing is wrong with the operation itself.
 fn is_conflict(state: &postgres::error::SqlState) -> bool {
     use postgres::error::SqlState as S;
-    [S::T_R_SERIALIZATION_FAILURE, S::T_R_DEADLOCK_DETECTED].contains(state)
+    // Two who want one name at once, where no statement says what becomes of the second: it sees the first when it tries again.
+    [
+        S::T_R_SERIALIZATION_FAILURE,
+        S::T_R_DEADLOCK_DETECTED,
+        S::UNIQUE_VIOLATION,
+    ]
+    .contains(state)
 }
 
 /// The server ends, starts, or has no place for us.

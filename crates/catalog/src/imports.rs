@@ -12,7 +12,7 @@ use crate::blobs::{NewBlob, Place, publish_blob};
 use crate::history::{Event, EventKind, record_event};
 use crate::links::{BlobRow, link};
 use crate::put::{NewManifest, PutManifest, put_manifest};
-use crate::repos::Repo;
+use crate::repos::{Repo, is_in_trash};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
 
@@ -193,6 +193,9 @@ pub fn adopt_blobs(
     keep_ms: i64,
     grace_ms: i64,
 ) -> Result<Vec<Digest>, Error> {
+    if is_in_trash(tx, repo)? {
+        return Ok(Vec::new());
+    }
     let row = Repo::ensure(tx, repo, now)?;
     let mut gone = Vec::new();
     for blob in blobs {
@@ -246,6 +249,7 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
     match found {
         Some(true) => return Ok(AdoptedManifest::Deleted),
         Some(false) => return Ok(AdoptedManifest::Known),
+        None if is_in_trash(tx, &new.repo)? => return Ok(AdoptedManifest::Deleted),
         None => {}
     }
     match put_manifest(tx, new)? {
@@ -267,7 +271,7 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
 /// Sets a tag of the source, with its history, unless something later happened to it here.
 pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error> {
     let (digest, since) = &new.current;
-    let Some(repo) = Repo::find(tx, &new.repo)? else {
+    let Some(repo) = Repo::hold(tx, &new.repo)? else {
         return Ok(TagOutcome::NoManifest);
     };
     let target: Option<i64> = tx.first(

@@ -15,6 +15,7 @@ mod contents;
 mod copy;
 mod damages;
 mod edges;
+mod emptying;
 mod engine;
 mod error;
 mod gc;
@@ -22,19 +23,25 @@ mod history;
 mod imports;
 mod links;
 mod manifests;
+mod pulls;
 mod put;
 mod recorded;
 mod referrers;
 mod repos;
 mod restore;
+mod revive;
+mod rollback;
 mod schema;
 mod scrub;
 mod space;
 mod sql;
 mod stamps;
+mod tag_views;
 mod tags;
 mod tombstones;
+mod traces;
 mod trash;
+mod trash_views;
 mod uploads;
 mod usage;
 mod users;
@@ -55,14 +62,15 @@ pub use damages::{
     Cause as DamageCause, Damaged, Needs, count_damages, find_damage, heal_blob, heal_manifest, list_damages,
     mark_bad, mark_manifest_bad, suspect, who_needs,
 };
+pub use emptying::{Emptied, empty_trash};
 pub use engine::{PostgresOptions, SqliteOptions};
 pub use error::{Cause, Error};
 pub use gc::{
     GcStatus, Hold, KeptBlob, KeptLink, KeptManifest, LinksReviewed, ManifestsReviewed, Orphan, Pause,
-    PauseCause, Pending, Purged, WhyKept, count_orphans, digests_between, find_orphan, forget_orphans,
-    gc_pause, gc_status, leased_links, list_orphans, next_due, note_orphan, pause_gc, place_hold, purge,
-    purge_trash_of, release_hold, renew_hold, resume_gc, review_links, review_manifests, shorten_leases,
-    unknown_locations, why_kept,
+    PauseCause, Pending, Purged, RepositoriesPurged, WhyKept, count_orphans, digests_between, find_orphan,
+    forget_orphans, gc_pause, gc_status, leased_links, list_orphans, next_due, note_orphan, pause_gc,
+    place_hold, purge, purge_repositories, purge_trash_of, release_hold, renew_hold, resume_gc, review_links,
+    review_manifests, shorten_leases, unknown_locations, why_kept,
 };
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
@@ -71,14 +79,20 @@ pub use imports::{
 };
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
+pub use pulls::{Pulls, record_pulls};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
 pub use recorded::{
     Owner, RecordedBlob, RecordedBody, RecordedUpload, list_tombstones, list_uploads, owners, recorded_blobs,
     recorded_bodies,
 };
 pub use referrers::{Referrer, Referrers, ReferrersPage, ReferrersWanted, list_referrers};
-pub use repos::{RepositoriesPage, list_repositories, repo_exists};
-pub use restore::{Restored, restore};
+pub use repos::{
+    Renamed, RepositoriesPage, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews,
+    delete_repository, list_repositories, rename_repository, repo_exists, repository_view, repository_views,
+    set_repository,
+};
+pub use restore::{RestoreWish, Restored, TakenTag, restore};
+pub use rollback::{MoveTo, TagMove, TagMoved, move_tag};
 pub use scrub::{
     Due, Kept, Sifted, Walk, count_suspects, due_for_scrub, find_walk, mark_good, oldest_verified,
     pause_scrub, resume_scrub, save_walk, scrub_pause, sift,
@@ -89,9 +103,14 @@ pub use space::{
 };
 pub use sql::Tx;
 pub use stamps::{Aspect, Stamp};
-pub use tags::{TagPage, delete_tag, list_tags, weigh_tags};
+pub use tag_views::{TagView, TagViews, tag_views};
+pub use tags::{TagPage, Untagged, delete_tag, list_tags, weigh_tags};
 pub use tombstones::{Tombstone, due_tombstones, finish_tombstones, postpone_tombstones};
+pub use traces::{Fate, Trace, trace_blob, trace_manifest, trace_repository};
 pub use trash::{Trashed, trash_manifest};
+pub use trash_views::{
+    TrashEntry, TrashKind, TrashPage, TrashPlace, find_in_trash, list_trash, repository_of, trash_entry,
+};
 pub use uploads::{
     UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,
 };

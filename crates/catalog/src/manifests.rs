@@ -105,7 +105,7 @@ pub fn touch_manifest(
     now: i64,
     keep_ms: i64,
 ) -> Result<bool, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
+    let Some(repo) = Repo::hold(tx, repo)? else {
         return Ok(false);
     };
     let Some(id) = find_live(tx, repo, digest)? else {

@@ -16,7 +16,7 @@ struct Migration {
     min_binary: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "catalog",
@@ -27,6 +27,12 @@ const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "scrub",
         text: include_str!("../migrations/0002_scrub.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 3,
+        name: "history",
+        text: include_str!("../migrations/0003_history.sql"),
         min_binary: "0.1.0",
     },
 ];

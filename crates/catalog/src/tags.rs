@@ -5,9 +5,9 @@
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
-use crate::history::{Event, EventKind, OpKind, record_event, record_op};
+use crate::history::{Event, EventKind, OpKind, record_event, record_op, record_removal};
 use crate::manifests::keep_until;
-use crate::repos::{Repo, cut, without_nul};
+use crate::repos::{Repo, cut, undo_ms as undo_ms_of, without_nul};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
 
@@ -187,25 +187,40 @@ pub(crate) fn find_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Old, Er
     )
 }
 
-/// Deletes a tag (P-UNTAG); its manifest stays, by digest. False if there was none.
+/// A tag that was deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Untagged {
+    /// The operation, to undo it by.
+    pub op: i64,
+    /// Where it pointed.
+    pub digest: Digest,
+    /// The end of the undo window.
+    pub until: i64,
+}
+
+/// Deletes a tag (P-UNTAG); its manifest stays, by digest, for `keep_ms` at least and for as long as the delete can be
+/// undone. None if there was no such tag.
 pub fn delete_tag(
     tx: &mut Tx<'_>,
     repo: &RepositoryName,
     tag: &Tag,
     now: i64,
     keep_ms: i64,
+    undo_ms: i64,
     actor: Option<&str>,
-) -> Result<bool, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
-        return Ok(false);
+) -> Result<Option<Untagged>, Error> {
+    let Some(repo) = Repo::hold(tx, repo)? else {
+        return Ok(None);
     };
     let Some((manifest, digest)) = find_tag(tx, repo, tag)? else {
-        return Ok(false);
+        return Ok(None);
     };
-    let op = record_op(tx, OpKind::Untag, repo, tag, actor, now)?;
+    let undo_ms = undo_ms_of(tx, repo, undo_ms)?;
+    let until = now.saturating_add(undo_ms);
+    let op = record_removal(tx, OpKind::Untag, repo, tag, actor, now, Some(until))?;
     remove_tag(tx, repo, op, EventKind::Deleted, tag, &digest, now)?;
-    keep_until(tx, manifest, now.saturating_add(keep_ms))?;
-    Ok(true)
+    keep_until(tx, manifest, now.saturating_add(keep_ms.max(undo_ms)))?;
+    Ok(Some(Untagged { op, digest, until }))
 }
 
 /// Takes away a tag whose row is locked.

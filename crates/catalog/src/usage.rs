@@ -54,7 +54,32 @@ pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
         ),
         Scope::Repository(name) => (REPOSITORY, Repo::find(tx, name)?.map(|repo| repo.id)),
     };
-    let Some(id) = id else { return Ok(Usage::default()) };
+    match id {
+        Some(id) => sum(tx, kind, id),
+        None => Ok(Usage::default()),
+    }
+}
+
+/// What a repository uses, deleted or not.
+pub(crate) fn usage_of(tx: &mut Tx<'_>, repo: i64) -> Result<Usage, Error> {
+    sum(tx, REPOSITORY, repo)
+}
+
+/// Counts what a repository uses as another namespace's from now on. The repository is seized.
+pub(crate) fn move_usage(tx: &mut Tx<'_>, repo: Repo, into: i64) -> Result<(), Error> {
+    let of_repo = usage_of(tx, repo.id)?;
+    let less = Usage {
+        bytes: -of_repo.bytes,
+        blobs: -of_repo.blobs,
+        manifests: -of_repo.manifests,
+        tags: -of_repo.tags,
+        trashed: -of_repo.trashed,
+    };
+    add(tx, NAMESPACE, repo.namespace_id, less)?;
+    add(tx, NAMESPACE, into, of_repo)
+}
+
+fn sum(tx: &mut Tx<'_>, kind: i64, id: i64) -> Result<Usage, Error> {
     let sum = tx.query(
         "SELECT bytes, blobs, manifests, tags, trashed FROM usage WHERE scope = ?1 AND scope_id = ?2",
         values![kind, id],

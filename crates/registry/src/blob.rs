@@ -11,6 +11,7 @@ use oci::{Digest, RepositoryName};
 use store::{BlobFile, Location};
 
 use crate::damage::Damage;
+use crate::history::By;
 use crate::recall::Answer;
 use crate::{Error, Registry};
 
@@ -86,7 +87,10 @@ impl Registry {
 
     /// Opens a blob.
     pub async fn open_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<Blob, Error> {
-        let known = self.find_blob(permit, digest).await?;
+        let known = match self.find_blob(permit, digest).await {
+            Err(Error::BlobUnknown(_)) => return Err(self.what_became_of_blob(permit, digest).await),
+            other => other?,
+        };
         let content = match known.place {
             Place::Damaged => return Err(Error::BlobDamaged(digest.clone())),
             Place::Inline(bytes) => Content::Inline(bytes),
@@ -216,11 +220,12 @@ impl Registry {
     pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), Error> {
         self.may_delete()?;
         let (repository, wanted) = (permit.repository().clone(), digest.clone());
-        let actor = permit.actor().map(str::to_owned);
+        let by = By::of(permit);
         let (now, undo_ms) = (self.now(), self.rules().undo_window_ms);
         let unlinked = self
             .write_even_when_full(move |tx| {
-                catalog::unlink_blob(tx, &repository, &wanted, now, undo_ms, actor.as_deref())
+                by.sign(tx);
+                catalog::unlink_blob(tx, &repository, &wanted, now, undo_ms, by.actor())
             })
             .await?;
         match unlinked {

@@ -2,7 +2,7 @@
 
 use oci::{Digest, ManifestError, Reference, RepositoryName};
 
-use crate::UploadStatus;
+use crate::{Gone, UploadStatus};
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,9 @@ pub enum Error {
     /// The repository has no such manifest.
     #[error("manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
+    /// It is not there, and it is known what became of it.
+    #[error("{0}")]
+    Gone(Box<Gone>),
     /// An index lists the manifest.
     #[error("manifest {digest} is still listed by {}; delete that first", list(by))]
     ManifestInUse {

@@ -13,17 +13,22 @@ mod clock;
 mod damage;
 mod error;
 pub mod export;
+mod gone;
 mod hashing;
+mod history;
 mod jobs;
 mod list;
 mod manifest;
 mod pace;
+mod pulls;
 mod push;
 mod recall;
+mod repositories;
 mod rules;
 mod scrub;
 mod session;
 mod space;
+mod trash;
 mod upload;
 
 use std::sync::Arc;
@@ -43,13 +48,17 @@ use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
-    BlobSums, DamageCause, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, Needs, Pause, PauseCause,
-    Pending, Referrer, Referrers, ReferrersPage, ReferrersWanted, TagSpace, WhyKept,
+    BlobSums, DamageCause, EventKind, Fate, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, MoveTo,
+    Needs, Pause, PauseCause, Pending, Referrer, Referrers, ReferrersPage, ReferrersWanted, Renamed,
+    RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews, RestoreWish, Restored, TagEvent,
+    TagMoved, TagSpace, TagView, TagViews, TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged,
+    Usage, WhyKept,
 };
 pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
 pub use damage::Damage;
 pub use error::Error;
+pub use gone::{Gone, Sought};
 pub use jobs::{BackupPlan, GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
@@ -61,6 +70,7 @@ pub use scrub::{
 };
 pub use space::{RepositorySpace, Space};
 pub use store::{BlobFile, Intake};
+pub use trash::Emptied;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
 /// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags and of
@@ -100,6 +110,8 @@ struct Inner {
     /// Blobs that were read lately.
     blobs: Recall<BlobAsked, KnownBlob>,
     sessions: session::Sessions,
+    /// Pulls that are not written down yet.
+    tally: pulls::Tally,
     /// Memory, in KiB, for what pushes make of their documents.
     desk: Arc<Semaphore>,
     collector: jobs::Collector,
@@ -146,6 +158,7 @@ impl Registry {
             clock,
             rules: ArcSwap::from_pointee(rules),
             sessions: session::Sessions::default(),
+            tally: pulls::Tally::default(),
             desk: Arc::new(Semaphore::new(push::DESK_KIB)),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
@@ -233,6 +246,7 @@ impl Registry {
             );
         }
         self.park_all().await;
+        self.write_pulls().await;
         self.inner.catalog.close().await;
     }
 

@@ -74,6 +74,7 @@ impl Registry {
             return Err(Error::ManifestTooLarge { max });
         }
         let (repository, actor) = (permit.repository().clone(), permit.actor().map(str::to_owned));
+        let remote = permit.remote().map(|remote| remote.to_string());
         let registry = self.clone();
         self.to_the_end(async move {
             let mut place = registry.place(push.body.len()).await?;
@@ -99,7 +100,10 @@ impl Registry {
             let put = registry
                 .inner
                 .catalog
-                .write(move |tx| catalog::put_manifest(tx, &plan))
+                .write(move |tx| {
+                    tx.asked_from(remote.as_deref());
+                    catalog::put_manifest(tx, &plan)
+                })
                 .await?;
             drop(place);
             match put {

@@ -174,7 +174,11 @@ async fn answer(
                 v2::answer(&context, request, inner, sender, &mut told).await
             }
             (_, Some(inner)) if is_admin(inner) => {
-                admin::answer(&context, pages.admin, request, inner, door, &mut told).await
+                let way = admin::Way {
+                    door,
+                    peer: sender.peer,
+                };
+                admin::answer(&context, pages.admin, request, inner, way, &mut told).await
             }
             _ => match pages.public.call(request).await {
                 Ok(response) => response.map(Body::Page),

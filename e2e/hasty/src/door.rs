@@ -91,7 +91,9 @@ async fn restore(
     };
     let (now, keep_ms) = (SystemClock.now_ms(), registry.rules().lease_ms);
     let restored = catalog
-        .write(move |tx: &mut Tx<'_>| catalog::restore(tx, op, now, keep_ms, None))
+        .write(move |tx: &mut Tx<'_>| {
+            catalog::restore(tx, op, &catalog::RestoreWish::default(), now, keep_ms, None)
+        })
         .await?;
     Ok(match restored {
         Restored::Done { manifests, .. } => manifests

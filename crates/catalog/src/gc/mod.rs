@@ -11,6 +11,7 @@ mod holds;
 mod orphans;
 mod pauses;
 mod purge;
+mod purge_repositories;
 mod review_links;
 mod review_manifests;
 mod status;
@@ -23,6 +24,7 @@ pub use orphans::{
 };
 pub use pauses::{Pause, PauseCause, gc_pause, pause_gc, resume_gc};
 pub use purge::{Purged, leased_links, purge, purge_trash_of, shorten_leases};
+pub use purge_repositories::{RepositoriesPurged, purge_repositories};
 pub use review_links::{LinksReviewed, review_links};
 pub use review_manifests::{ManifestsReviewed, review_manifests};
 pub use status::{GcStatus, Pending, gc_status, next_due};

@@ -36,7 +36,7 @@ pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<P
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
              AND (h.expires_at IS NULL OR h.expires_at > ?1)
              AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
-         ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip",
+         ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip @keyshare OF r @skip",
         values![now, limit, KEEP],
         due_row,
     )?;
@@ -61,7 +61,7 @@ pub fn purge_trash_of(
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
              AND (h.expires_at IS NULL OR h.expires_at > ?1)
              AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
-         ORDER BY m.trashed_at, m.id LIMIT ?2 @update OF m @skip",
+         ORDER BY m.trashed_at, m.id LIMIT ?2 @update OF m @skip @keyshare OF r @skip",
         values![now, limit, KEEP, repo.id],
         due_row,
     )?;

@@ -18,6 +18,7 @@ pub struct Tx<'a> {
     connection: Connection<'a>,
     given_up: bool,
     touched: Vec<Touched>,
+    remote: Option<String>,
 }
 
 /// Who runs the statements.
@@ -112,7 +113,17 @@ impl<'a> Tx<'a> {
             connection,
             given_up: false,
             touched: Vec::new(),
+            remote: None,
         }
+    }
+
+    /// Says where whoever asked for this is, as history will tell.
+    pub fn asked_from(&mut self, remote: Option<&str>) {
+        self.remote = remote.map(str::to_owned);
+    }
+
+    pub(crate) fn remote(&self) -> Option<&str> {
+        self.remote.as_deref()
     }
 
     /// Undoes everything at the end, although the operation has an answer to give.

@@ -305,7 +305,7 @@ story!(
         }
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("team/a"), &tag("x"), now, 0, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("team/a"), &tag("x"), now, 0, UNDO, None))
             .await;
         house
             .write(move |tx| {

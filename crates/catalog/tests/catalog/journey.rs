@@ -1,8 +1,8 @@
 //! One walk through every operation, for checks of the statements that they run.
 
 use catalog::{
-    DamageCause, Hold, Kept, MountSource, NewManifest, Orphan, Pause, PauseCause, Place, Scope, Trashed,
-    UploadRow,
+    DamageCause, Hold, Kept, MountSource, NewManifest, Orphan, Pause, PauseCause, Place, Pulls,
+    RepositorySettings, RestoreWish, Scope, TagMove, Trashed, UploadRow,
 };
 use oci::{Algorithm, Reference};
 use uuid::Uuid;
@@ -17,9 +17,94 @@ pub(crate) async fn everything(house: &House) {
     lists(house).await;
     space(house).await;
     trash(house).await;
+    history(house).await;
     gc(house).await;
     urgent(house).await;
     damages(house).await;
+}
+
+async fn history(house: &House) {
+    let (image, now) = (house.push_image("history/a", "one", &["x"]).await, house.now());
+    house.push_image("history/a", "two", &["x"]).await;
+    let pulls = [Some("x".to_owned()), None].map(|tag| Pulls {
+        repo: repo("history/a"),
+        digest: image.clone(),
+        tag,
+        count: 1,
+        last_at: now,
+    });
+    house.write(move |tx| catalog::record_pulls(tx, &pulls)).await;
+    for to in [
+        catalog::MoveTo::Before,
+        catalog::MoveTo::Event(1),
+        catalog::MoveTo::Past("sha256:00".to_owned()),
+        catalog::MoveTo::Reference(Reference::Digest(image.clone())),
+    ] {
+        let moving = TagMove {
+            repo: repo("history/a"),
+            tag: tag("x"),
+            to,
+            actor: Some("bee".to_owned()),
+            now,
+            keep_ms: KEEP,
+            dry_run: false,
+        };
+        house.write(move |tx| catalog::move_tag(tx, &moving)).await;
+    }
+    house
+        .write(move |tx| {
+            let name = repo("history/a");
+            catalog::tag_views(tx, &name, None, 10)?;
+            catalog::repository_views(tx, None, 10)?;
+            catalog::repository_view(tx, &name)?;
+            let settings = RepositorySettings {
+                undo_window_ms: Some(DAY),
+            };
+            catalog::set_repository(tx, &name, settings)?;
+            catalog::unlink_blob(tx, &name, &digest("nothing"), now, UNDO, None)?;
+            catalog::trash_manifest(tx, &name, &image, now, UNDO, None)?;
+            catalog::delete_tag(tx, &name, &tag("x"), now, KEEP, UNDO, None)?;
+            for reference in [Reference::Tag(tag("x")), Reference::Digest(image.clone())] {
+                catalog::trace_manifest(tx, &name, &reference)?;
+                catalog::find_in_trash(tx, &name, Some(&reference), now)?;
+            }
+            catalog::rename_repository(tx, &name, &repo("other/a"), now, None)?;
+            catalog::trace_repository(tx, &name)?;
+            let name = repo("other/a");
+            let op = catalog::delete_repository(tx, &name, now, UNDO, None)?
+                .unwrap()
+                .op;
+            catalog::find_in_trash(tx, &name, None, now)?;
+            catalog::list_trash(tx, None, now, None, 10)?;
+            catalog::list_trash(tx, Some(&name), now, None, 10)?;
+            catalog::restore(tx, op, &RestoreWish::default(), now, KEEP, None)?;
+            let op = catalog::delete_repository(tx, &name, now, UNDO, None)?
+                .unwrap()
+                .op;
+            let elsewhere = RestoreWish {
+                as_repository: Some(repo("history/b")),
+                ..RestoreWish::default()
+            };
+            catalog::restore(tx, op, &elsewhere, now, KEEP, None)?;
+            catalog::delete_repository(tx, &repo("history/b"), now, UNDO, None)?;
+            catalog::trace_blob(tx, &name, &digest("one"))
+        })
+        .await;
+    let blob = house.push_blob("history/c", "blob").await;
+    house
+        .write(move |tx| {
+            let name = repo("history/c");
+            catalog::unlink_blob(tx, &name, &blob, now, UNDO, None)?;
+            catalog::trace_blob(tx, &name, &blob)?;
+            catalog::find_in_trash(tx, &name, Some(&Reference::Digest(blob.clone())), now)?;
+            let op = catalog::list_trash(tx, Some(&name), now, None, 10)?.items[0].op;
+            catalog::trash_entry(tx, op)?;
+            catalog::empty_trash(tx, Some(&name), now, now, None, 10)?;
+            catalog::empty_trash(tx, None, now, now, None, 10)?;
+            while catalog::purge_repositories(tx, now, 10)? != catalog::RepositoriesPurged::default() {}
+            Ok(())
+        })
+        .await;
 }
 
 async fn blobs(house: &House) {
@@ -184,19 +269,19 @@ async fn trash(house: &House) {
     let now = house.now();
     house
         .write(move |tx| {
-            catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, Some("bee"))?;
+            catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, Some("bee"))?;
             let trashed = catalog::trash_manifest(tx, &repo("a"), &digest("index"), now, UNDO, Some("bee"))?;
             let Trashed::Done { op, .. } = trashed else {
                 panic!("{trashed:?}")
             };
-            catalog::restore(tx, op, now, KEEP, None)?;
+            catalog::restore(tx, op, &catalog::RestoreWish::default(), now, KEEP, None)?;
             catalog::unlink_blob(tx, &repo("b"), &digest("layer"), now, UNDO, None)
         })
         .await;
     // The first blob that was deleted, and the first two pushes that set tags.
     for op in 1..=3 {
         house
-            .write(move |tx| catalog::restore(tx, op, now, KEEP, None))
+            .write(move |tx| catalog::restore(tx, op, &catalog::RestoreWish::default(), now, KEEP, None))
             .await;
     }
 }
@@ -226,7 +311,7 @@ async fn gc(house: &House) {
             catalog::place_hold(tx, &Hold::Manifest(repo("gc"), image.clone()), "court", Some(now))?;
             catalog::renew_hold(tx, sweep, now)?;
             catalog::trash_manifest(tx, &repo("gc"), &digest("garbage index"), now, 0, None)?;
-            catalog::delete_tag(tx, &repo("gc"), &tag("garbage"), now, KEEP, None)?;
+            catalog::delete_tag(tx, &repo("gc"), &tag("garbage"), now, KEEP, UNDO, None)?;
             catalog::why_kept(tx, &image, "gc/", now)?;
             catalog::why_kept(tx, &digest("garbage"), "gc/", now)?;
             catalog::review_manifests(tx, now + KEEP, UNDO, 100)?;

@@ -19,7 +19,7 @@ async fn trash(house: &House, manifest: &Digest) -> i64 {
 async fn restore(house: &House, op: i64) -> Restored {
     let now = house.now();
     house
-        .write(move |tx| catalog::restore(tx, op, now, KEEP, Some("bee")))
+        .write(move |tx| catalog::restore(tx, op, &catalog::RestoreWish::default(), now, KEEP, Some("bee")))
         .await
 }
 
@@ -45,6 +45,7 @@ story!(
             mut manifests,
             tags,
             taken,
+            gone,
         } = restore(house, op).await
         else {
             panic!()
@@ -53,8 +54,8 @@ story!(
         let mut expected = vec![image.clone(), signature];
         expected.sort();
         assert_eq!(
-            (manifests, tags, taken),
-            (expected, vec![tag("1.0"), tag("latest")], vec![])
+            (manifests, tags, taken, gone),
+            (expected, vec![tag("1.0"), tag("latest")], vec![], vec![])
         );
         assert_eq!(house.find("a", "latest").await, Some(image));
         assert!(house.serves("a", &layer).await);
@@ -82,7 +83,13 @@ story!(a_tag_that_was_set_anew_meanwhile_stays, async |house: &House| {
     let Restored::Done { tags, taken, .. } = restore(house, op).await else {
         panic!()
     };
-    assert_eq!((tags, taken), (vec![tag("old")], vec![tag("latest")]));
+    assert_eq!(tags, [tag("old")]);
+    let taken = &taken[0];
+    assert_eq!((&taken.tag, &taken.wanted), (&tag("latest"), &old));
+    assert_eq!(
+        (&taken.now, taken.by.as_deref()),
+        (&Some(new.clone()), Some("bee"))
+    );
     assert_eq!(house.find("a", "latest").await, Some(new));
     assert_eq!(house.find("a", "old").await, Some(old));
 });
@@ -136,7 +143,7 @@ story!(
         assert_eq!(house.find("a", &wrong.to_string()).await, Some(wrong));
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
             .await;
         assert!(matches!(restore(house, 4).await, Restored::Done { .. }));
         assert_eq!(house.find("a", "latest").await, Some(good));

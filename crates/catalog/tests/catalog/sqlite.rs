@@ -193,7 +193,7 @@ async fn a_catalog_of_a_newer_landfall_is_refused_with_a_way_out() {
             &error,
             Error::Newer {
                 found: 7,
-                known: 2,
+                known: 3,
                 ..
             }
         ),
@@ -233,6 +233,8 @@ async fn history_cannot_be_rewritten() {
     house.push_image("a", "layer", &["latest"]).await;
     house.close().await;
     let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("INSERT INTO op_manifests VALUES (1, x'00')")
+        .unwrap();
     for forbidden in [
         "UPDATE tag_events SET at = 0",
         "DELETE FROM tag_events",
@@ -240,11 +242,13 @@ async fn history_cannot_be_rewritten() {
         "DELETE FROM ops",
         "UPDATE changes SET at = 0",
         "DELETE FROM changes",
+        "UPDATE ops SET remote = NULL",
+        "DELETE FROM op_manifests",
     ] {
         let error = raw.execute_batch(forbidden).unwrap_err();
         assert!(error.to_string().contains("append-only"), "{forbidden}: {error}");
     }
-    raw.execute_batch("UPDATE ops SET undone_by = 1, cursor = 'x', state = 1")
+    raw.execute_batch("UPDATE ops SET undone_by = 1, cursor = 'x', state = 1, until = 2")
         .unwrap();
 }
 

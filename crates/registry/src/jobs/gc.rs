@@ -35,6 +35,8 @@ const PAUSE_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct GcRun {
     /// Manifests that followed a deleted index into the trash.
     pub trashed: usize,
+    /// Manifests of deleted repositories whose undo window ended.
+    pub emptied: usize,
     /// Manifests that are gone from the trash for good.
     pub purged: usize,
     /// Repositories' hold on blobs that ended.
@@ -247,6 +249,9 @@ impl Registry {
         let manifests = self
             .unless_paused(move |tx| catalog::review_manifests(tx, now, rules.undo_window_ms, BATCH))
             .await?;
+        let repositories = self
+            .unless_paused(move |tx| catalog::purge_repositories(tx, now, BATCH))
+            .await?;
         let lease_ms = self.rules().lease_ms;
         let purged = self
             .unless_paused(move |tx| catalog::purge(tx, now, lease_ms, BATCH))
@@ -256,10 +261,12 @@ impl Registry {
             .unless_paused(move |tx| catalog::review_links(tx, now, read_grace_ms, BATCH))
             .await?;
         run.trashed += manifests.trashed;
+        run.emptied += repositories.trashed;
         run.purged += purged.manifests;
         run.links += links.removed;
         run.blobs += links.blobs;
-        Ok(manifests.seen + purged.manifests + links.kept + links.removed > 0)
+        let of_repositories = repositories.trashed + repositories.repositories;
+        Ok(manifests.seen + of_repositories + purged.manifests + links.kept + links.removed > 0)
     }
 
     /// Runs a step, unless a pause was asked for meanwhile: in one transaction, so that a pause holds from its answer on.

@@ -3,6 +3,7 @@
 mod backups;
 mod gc;
 mod orphans;
+mod pulls;
 mod reap;
 mod scrub;
 mod sweep;
@@ -59,7 +60,8 @@ impl Registry {
                 keeping,
                 self.collect(),
                 self.watch_orphans(),
-                self.scrub()
+                self.scrub(),
+                self.keep_pulls()
             )
         };
         tokio::select! {

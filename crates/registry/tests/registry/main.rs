@@ -13,6 +13,7 @@ mod damage;
 mod export;
 mod faults;
 mod gc;
+mod history;
 mod house;
 mod leases;
 mod memory;

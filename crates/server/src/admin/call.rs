@@ -15,6 +15,7 @@ use registry::Registry;
 
 use super::Refusal;
 use crate::context::Context;
+use crate::origin::Peer;
 
 /// How a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub enum Door {
     Http,
     /// The admin socket; who is at its other end, if the kernel says.
     Socket(Option<u32>),
+}
+
+/// The way that a call came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) door: Door,
+    pub(crate) peer: Peer,
 }
 
 /// One call of an admin.
@@ -36,13 +44,12 @@ pub struct Call {
 
 impl Call {
     /// Lets an admin in.
-    pub(super) async fn admit(
-        server: Arc<Context>,
-        door: Door,
-        headers: &HeaderMap,
-    ) -> Result<Self, Refusal> {
-        let caller = match door {
-            Door::Http => logged_in(&server, headers).await?,
+    pub(super) async fn admit(server: Arc<Context>, way: Way, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let caller = match way.door {
+            Door::Http => {
+                let remote = server.origin.client(headers, way.peer).into();
+                logged_in(&server, headers).await?.at(remote)
+            }
             Door::Socket(uid) => owner(uid).await?,
         };
         Ok(Self { server, caller })

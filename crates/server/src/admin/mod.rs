@@ -36,6 +36,7 @@ use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use tower_service::Service as _;
 
+pub(crate) use call::Way;
 pub use call::{Call, Door};
 pub use endpoint::{Api, Doc, Label};
 pub use refusal::Refusal;
@@ -79,13 +80,13 @@ pub(crate) async fn answer(
     router: axum::Router,
     request: Request<Incoming>,
     path: &str,
-    door: Door,
+    way: Way,
     told: &mut Told,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     let expects = head.headers.contains_key(EXPECT);
     let mut body = ClientBody::new(incoming, server.options.idle_body);
-    let outcome = handle(server, router, head, path, door, &mut body, told).await;
+    let outcome = handle(server, router, head, path, way, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(|refusal| refusal.into_response().map(Body::Page));
     if !body.is_taken() && !expects {
         // Reading a little of what was refused lets the client see the answer, and keep its connection.
@@ -102,7 +103,7 @@ async fn handle(
     mut router: axum::Router,
     mut head: Parts,
     path: &str,
-    door: Door,
+    way: Way,
     body: &mut ClientBody,
     told: &mut Told,
 ) -> Result<Response<Body>, Refusal> {
@@ -112,7 +113,7 @@ async fn handle(
     if server.health.is_starting() {
         return Err(Refusal::starting());
     }
-    let call = Call::admit(Arc::clone(server), door, &head.headers).await?;
+    let call = Call::admit(Arc::clone(server), way, &head.headers).await?;
     told.user = Some(call.actor().to_owned());
     let given = if matches!(head.method, Method::GET | Method::HEAD) {
         bytes::Bytes::new()

@@ -165,7 +165,8 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::UploadUnknown
         | E::ManifestUnknown(_)
         | E::RepositoryUnknown(_)
-        | E::NotDamaged(_) => (StatusCode::NOT_FOUND, "LF-API-011"),
+        | E::NotDamaged(_)
+        | E::Gone(_) => (StatusCode::NOT_FOUND, "LF-API-011"),
         E::BlobInUse { .. }
         | E::AlreadyRunning(_)
         | E::ManifestInUse { .. }

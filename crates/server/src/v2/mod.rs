@@ -134,7 +134,8 @@ async fn handle(
         .access
         .authenticate(authorization)
         .await
-        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?;
+        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?
+        .at(server.origin.client(&head.headers, sender.peer).into());
     told.user = caller.name().map(str::to_owned);
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
@@ -157,7 +158,9 @@ async fn handle(
         },
         inlet,
     };
-    dispatch(&x, route, verb, body).await
+    dispatch(&x, route, verb, body)
+        .await
+        .map_err(|refusal| refusal.seen_by(&x.caller))
 }
 
 async fn dispatch(

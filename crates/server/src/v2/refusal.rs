@@ -4,11 +4,11 @@
 //! Source: distribution-spec "Error Codes" (code-1 … code-14), "Endpoints" (failure column).
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use access::{Denied, Rejected};
+use access::{Caller, Denied, Rejected};
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{BadDigest, BadName, Code};
-use registry::{Error as E, UploadStatus};
+use registry::{Error as E, Fate, Sought, UploadStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,6 +87,17 @@ impl From<BadDigest> for Refusal {
 }
 
 impl Refusal {
+    /// The same for somebody who may not know everything that it says.
+    pub(crate) fn seen_by(self, caller: &Caller) -> Self {
+        if let Self::Domain(E::Gone(gone)) = &self
+            && let Fate::RepositoryRenamed(new) = &gone.fate
+            && !caller.visible(new)
+        {
+            return Self::Domain(gone.as_ref().clone().plain());
+        }
+        self
+    }
+
     /// The answer. Failures of ours are logged here, once; their cause stays out of the answer.
     pub(crate) fn into_response(self) -> Response<Body> {
         let (status, entries) = self.entries();
@@ -262,6 +273,11 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         }
         E::ManifestUnknown(reference) => vec![entry(Some(json!({ "reference": reference.to_string() })))],
         E::RepositoryUnknown(name) => vec![entry(Some(json!({ "name": name.to_string() })))],
+        E::Gone(gone) => vec![entry(Some(match &gone.sought {
+            Sought::Manifest(reference) => json!({ "reference": reference.to_string() }),
+            Sought::Blob(digest) => json!({ "digest": digest.to_string() }),
+            Sought::Repository => json!({ "name": gone.repository.to_string() }),
+        }))],
         E::DigestMismatch { expected, actual } => {
             vec![entry(Some(
                 json!({ "expected": expected.to_string(), "actual": actual.to_string() }),
@@ -308,8 +324,13 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::Denied),
         E::ManifestUnknown(_) => (StatusCode::NOT_FOUND, Code::ManifestUnknown), // code-7
         E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, Code::NameUnknown),   // code-9
+        E::Gone(gone) => match gone.sought {
+            Sought::Manifest(_) => (StatusCode::NOT_FOUND, Code::ManifestUnknown), // code-7
+            Sought::Blob(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown),         // code-1
+            Sought::Repository => (StatusCode::NOT_FOUND, Code::NameUnknown),      // code-9
+        },
         E::SizeMismatch { .. } | E::BodyCut => (StatusCode::BAD_REQUEST, Code::SizeInvalid), // code-10
-        E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::Denied), // code-12
+        E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::Denied),             // code-12
         E::BlobInUse { .. } | E::ManifestInUse { .. } | E::DeleteDisabled | E::ReadOnly => {
             (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported) // code-13
         }

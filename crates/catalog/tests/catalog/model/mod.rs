@@ -52,6 +52,9 @@ pub(crate) enum Step {
         document: usize,
     },
     Restore,
+    DeleteRepo {
+        repo: usize,
+    },
     /// A pusher asks whether a blob is here, and will skip its upload.
     Look {
         repo: usize,
@@ -86,7 +89,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(repo, document, tags, absent)| Step::Put { repo, document, tags, absent }),
         2 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Untag { repo, tag }),
         8 => (repo.clone(), document.clone()).prop_map(|(repo, document)| Step::Trash { repo, document }),
-        3 => Just(Step::Restore),
+        4 => Just(Step::Restore),
+        1 => repo.clone().prop_map(|repo| Step::DeleteRepo { repo }),
         2 => (repo.clone(), 0..BLOBS).prop_map(|(repo, blob)| Step::Look { repo, blob }),
         2 => (repo, document).prop_map(|(repo, document)| Step::LookUp { repo, document }),
         8 => Just(Step::Collect),

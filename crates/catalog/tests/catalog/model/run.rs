@@ -1,16 +1,15 @@
 //! One sequence of steps, done to a catalog and to the model at once, each answer compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{
-    EdgeKind, MountSource, NewBlob, NewManifest, Place, Precondition, PutManifest, Restored, Scope, Trashed,
-    Unlinked, Usage,
+    EdgeKind, MountSource, NewBlob, NewManifest, Place, Precondition, PutManifest, RestoreWish, Restored,
+    Scope, Trashed, Unlinked, Usage,
 };
 use oci::{Digest, Reference, RepositoryName};
 
 use super::world::{
-    BLOBS, Content, DOCUMENTS, Document, InTrash, Live, Model, Named, REPOS, Repo, TAGS, Undoable, blobs,
-    children, later,
+    BLOBS, Content, DOCUMENTS, Document, Grave, Live, Model, Named, REPOS, Repo, TAGS, Undoable, later,
 };
 use super::{Step, WAITS};
 use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, page_of_referrers, referrers_of, tag};
@@ -95,16 +94,17 @@ impl Run<'_> {
             Step::Untag { repo, tag: number } => {
                 let name = self.name(repo);
                 let untag = move |tx: &mut catalog::Tx<'_>| {
-                    catalog::delete_tag(tx, &name, &tag(TAGS[number]), now, KEEP, None)
+                    catalog::delete_tag(tx, &name, &tag(TAGS[number]), now, KEEP, UNDO, None)
                 };
                 let expected = self.model.repos[repo].tags.remove(&number);
-                assert_eq!(self.house.write(untag).await, expected.is_some());
+                assert_eq!(self.house.write(untag).await.is_some(), expected.is_some());
                 if let Some(old) = expected {
                     self.model.repos[repo].keep(old, now + KEEP);
                 }
             }
             Step::Trash { repo, document } => self.trash(repo, document).await,
             Step::Restore => self.restore().await,
+            Step::DeleteRepo { repo } => self.delete_repo(repo).await,
             Step::Look { repo, blob } => self.look(repo, blob).await,
             Step::LookUp { repo, document } => self.look_up(repo, document).await,
             Step::Collect => self.collect().await,
@@ -243,10 +243,41 @@ impl Run<'_> {
                 number,
                 at: now,
                 repo,
+                life: self.model.repos[repo].life,
+                is_whole: false,
                 tags,
                 undone: false,
             });
         }
+    }
+
+    async fn delete_repo(&mut self, repo: usize) {
+        let (name, now) = (self.name(repo), self.model.now);
+        let delete = move |tx: &mut catalog::Tx<'_>| catalog::delete_repository(tx, &name, now, UNDO, None);
+        let deleted = self.house.write(delete).await;
+        assert_eq!(deleted.is_some(), self.model.repos[repo].known);
+        let Some(deleted) = deleted else { return };
+        self.model.count += 1;
+        let fresh = Repo {
+            life: self.model.count,
+            ..Repo::default()
+        };
+        let old = std::mem::replace(&mut self.model.repos[repo], fresh);
+        self.model.trash.push(Undoable {
+            number: deleted.op,
+            at: now,
+            repo,
+            life: old.life,
+            is_whole: true,
+            tags: BTreeMap::new(),
+            undone: false,
+        });
+        self.model.graves.push(Grave {
+            op: self.model.trash.len() - 1,
+            purge_at: now + UNDO,
+            is_closed: false,
+            repo: old,
+        });
     }
 
     /// Takes the newest delete back that was not yet.
@@ -255,17 +286,29 @@ impl Run<'_> {
             return;
         };
         let Undoable {
-            number, repo, tags, ..
+            number,
+            repo,
+            life,
+            is_whole,
+            tags,
+            ..
         } = self.model.trash[op].clone();
         let now = self.model.now;
         let restored = self
             .house
-            .write(move |tx| catalog::restore(tx, number, now, KEEP, None))
+            .write(move |tx| catalog::restore(tx, number, &RestoreWish::default(), now, KEEP, None))
             .await;
         // One that cannot be taken back is not asked for again.
         self.model.trash[op].undone = true;
+        if is_whole {
+            return self.restore_repo(op, repo, &restored);
+        }
+        if self.model.repos[repo].life != life {
+            assert_eq!(restored, Restored::RepositoryDeleted(self.name(repo)));
+            return;
+        }
         let model = &mut self.model.repos[repo];
-        let mut next: Vec<_> = model
+        let next: Vec<_> = model
             .trashed
             .iter()
             .filter(|&(_, trashed)| trashed.op == op)
@@ -278,25 +321,17 @@ impl Run<'_> {
         for live in model.live.values_mut().filter(|live| live.follows == Some(op)) {
             live.follows = None;
         }
-        let mut back = BTreeSet::new();
-        while let Some(document) = next.pop() {
-            if let Some(InTrash { number, .. }) = model.trashed.remove(&document) {
-                let live = Live {
-                    number,
-                    until: Some(now + KEEP),
-                    follows: None,
-                };
-                model.live.insert(document, live);
-                back.insert(document);
-                next.extend(children(document));
-                for blob in blobs(document) {
-                    model.links.entry(blob).and_modify(|link| link.shown = true);
-                }
-            }
-        }
+        let mut back = model.revive(next, now + KEEP);
         for (tag, document) in tags {
+            if model.tags.contains_key(&tag) {
+                continue;
+            }
+            if model.trashed.contains_key(&document) {
+                let next = model.went_with(document);
+                back.extend(model.revive(next, now + KEEP));
+            }
             if model.live.contains_key(&document) {
-                model.tags.entry(tag).or_insert(document);
+                model.tags.insert(tag, document);
             }
         }
         let Restored::Done { manifests, .. } = restored else {
@@ -306,6 +341,24 @@ impl Run<'_> {
             manifests.into_iter().collect::<BTreeSet<_>>(),
             self.documents(&back)
         );
+    }
+
+    fn restore_repo(&mut self, op: usize, repo: usize, restored: &Restored) {
+        let grave = self
+            .model
+            .graves
+            .iter()
+            .position(|grave| grave.op == op && !grave.is_closed);
+        let Some(grave) = grave else {
+            assert_eq!(*restored, Restored::Gone);
+            return;
+        };
+        if self.model.repos[repo].known {
+            assert_eq!(*restored, Restored::NameTaken(self.name(repo)));
+            return;
+        }
+        assert_eq!(*restored, Restored::Repository(self.name(repo)));
+        self.model.repos[repo] = self.model.graves.remove(grave).repo;
     }
 
     /// Everything that can be seen is what the model says.
@@ -359,6 +412,11 @@ impl Run<'_> {
             assert_eq!(usage, expected);
             total.manifests += usage.manifests;
             total.bytes += usage.bytes;
+        }
+        for Grave { repo, .. } in &self.model.graves {
+            let of_links = |&blob: &usize| self.text(Content::Blob(blob)).len();
+            total.manifests += i64::try_from(repo.live.len()).unwrap();
+            total.bytes += i64::try_from(repo.links.keys().map(of_links).sum::<usize>()).unwrap();
         }
         let scope = Scope::Namespace(format!("run{}", self.id));
         let usage = self.house.read(move |tx| catalog::usage(tx, &scope)).await;

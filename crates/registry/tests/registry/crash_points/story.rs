@@ -350,7 +350,16 @@ impl Story {
             facts.tags.remove(&tagged);
         });
         let now = self.moment.clock.now_ms();
-        let back = move |tx: &mut Tx<'_>| catalog::restore(tx, op, now, rules().lease_ms, None);
+        let back = move |tx: &mut Tx<'_>| {
+            catalog::restore(
+                tx,
+                op,
+                &catalog::RestoreWish::default(),
+                now,
+                rules().lease_ms,
+                None,
+            )
+        };
         let restored = self.catalog.write(back).await.unwrap();
         assert!(matches!(restored, Restored::Done { .. }), "{restored:?}");
         self.facts(|facts| {
