@@ -13,6 +13,9 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpointer;
+use super::sqlite::BATCH_MAX;
+use super::{Job, Queue};
 use crate::Error;
 
 /// Pages of one step: 1 MiB, some milliseconds.
@@ -45,17 +48,30 @@ impl Copies {
         Ok(answer)
     }
 
+    /// The wish, which is none any more.
     pub(crate) fn take(&self) -> Option<Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-}
 
-impl Asked {
-    /// Makes the copy, on the thread that writes; `between` does what waits, and says false where the catalog closes.
-    pub(crate) fn make(self, from: &Connection, between: impl FnMut() -> bool) {
-        let made = copy(from, &self.to, between);
+    /// Makes the copy, on the thread that writes, and has `run` do what waits in `queue` between two steps.
+    pub(crate) fn make_if_asked(
+        &self,
+        from: &Connection,
+        checkpointer: &Checkpointer,
+        queue: &Queue,
+        mut run: impl FnMut(Vec<Box<dyn Job>>),
+    ) {
+        let Some(asked) = self.take() else { return };
+        checkpointer.set_copying(true);
+        let made = copy(from, &asked.to, || {
+            if let Some(batch) = queue.take_now(BATCH_MAX) {
+                run(batch);
+            }
+            !queue.is_closed()
+        });
+        checkpointer.set_copying(false);
         // Nobody waits any more: then nobody takes the copy for one either.
-        let _ = self.waiting.send(made);
+        let _ = asked.waiting.send(made);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::sql::{Connection as Engine, Dialect, Seen, SqliteSession, Tx, expand}
 use crate::stamps::{Stamps, Touched};
 
 /// Operations of one commit, at most.
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 
 /// How long a checkpoint waits for readers before it is left for later.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
@@ -110,15 +110,9 @@ impl SqliteEngine {
             };
             while let Some(batch) = queue.take(BATCH_MAX) {
                 writer.run(batch);
-                let Some(asked) = copies.take() else { continue };
-                checkpointer.set_copying(true);
-                asked.make(&writer.session.raw, || {
-                    if let Some(batch) = queue.take_now(BATCH_MAX) {
-                        writer.run(batch);
-                    }
-                    !queue.is_closed()
+                copies.make_if_asked(&writer.session.raw, &checkpointer, &queue, |batch| {
+                    writer.run(batch)
                 });
-                checkpointer.set_copying(false);
             }
         })
     }

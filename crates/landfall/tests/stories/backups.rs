@@ -180,6 +180,19 @@ fn a_disk_that_fills_up_or_takes_no_writes_costs_nothing_that_was_there() {
 }
 
 #[test]
+fn a_server_whose_own_disk_is_full_can_be_backed_up() {
+    let disk = SmallDisk::mount(256 * MIB);
+    let landfall = Landfall::builder().data(disk.path().join("data")).start();
+    let (_, to) = target(landfall.how());
+    landfall.push("a", "1", &image("one"));
+    let _ballast = disk.fill_but(0);
+    let made = succeeds(&on_data(landfall.how(), &["backup", "--to", &to, "--json"]));
+    assert_eq!(made["copied"], 1, "{made}");
+    assert_eq!(landfall.how().run(&["backup", "verify", &to]).code, Some(0));
+    landfall.expect_image("a", "1", &image("one"));
+}
+
+#[test]
 fn a_damaged_backup_is_told_and_refused_and_what_is_left_can_be_had() {
     let landfall = Landfall::start();
     let (path, to) = target(landfall.how());

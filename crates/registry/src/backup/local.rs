@@ -30,8 +30,23 @@ pub(crate) fn forget(folder: &Path) {
 }
 
 impl Registry {
-    /// Copies the catalog as it is now; the caller sees to it that nobody else does meanwhile.
-    pub(crate) async fn copy_catalog(&self) -> Result<LocalCopy, Error> {
+    /// Copies the catalog as it is now; the caller sees to it that nobody else does meanwhile. Where our own disk is full it goes
+    /// to `other`, which is on the target's: a slow one is felt then, and a backup is worth that.
+    pub(crate) async fn copy_catalog(&self, other: PathBuf) -> Result<LocalCopy, Error> {
+        match self.copy_catalog_here().await {
+            Err(Error::Backup(BackupError::NoRoom { .. })) => {
+                tracing::warn!(
+                    "the data folder has no room for a copy of the catalog: it goes to the target at once"
+                );
+                let copy = LocalCopy(other);
+                let _ = fs::remove_file(copy.path()); // of a try that was cut off
+                self.copy_catalog_to(copy).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn copy_catalog_here(&self) -> Result<LocalCopy, Error> {
         let path = place(self.inner.store.folder());
         let folder = path.parent().unwrap_or(&path);
         match DirBuilder::new().mode(0o700).create(folder) {
@@ -41,7 +56,10 @@ impl Registry {
             _ => {}
         }
         forget(self.inner.store.folder());
-        let copy = LocalCopy(path);
+        self.copy_catalog_to(LocalCopy(path)).await
+    }
+
+    async fn copy_catalog_to(&self, copy: LocalCopy) -> Result<LocalCopy, Error> {
         match self.inner.catalog.copy_to(copy.path()).await {
             Ok(()) => Ok(copy),
             Err(catalog::Error::Copy {

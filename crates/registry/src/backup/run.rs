@@ -65,7 +65,7 @@ impl Registry {
         let place = move |tx: &mut Tx<'_>| {
             catalog::place_hold(tx, &Hold::Sweep, "backup", Some(now.saturating_add(HOLD_MS)))
         };
-        let hold = self.inner.catalog.write(place).await?.unwrap_or_default();
+        let hold = self.write_even_when_full(place).await?.unwrap_or_default();
         let stop = stop.child_token();
         let renewing = tokio::spawn({
             let (registry, stop) = (self.clone(), stop.clone());
@@ -138,7 +138,8 @@ impl Registry {
             let vault = Arc::clone(&vault);
             blocking(move || free_time(&vault, now)).await?
         };
-        let copy = self.copy_catalog().await?;
+        let other = vault.path("catalogs").join("copy").with_extension(DRAFT);
+        let copy = self.copy_catalog(other).await?;
         let job = Job {
             vault,
             copy,

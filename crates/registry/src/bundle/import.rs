@@ -46,7 +46,7 @@ pub struct Imported {
     pub tags: u64,
     /// Tags that were taken away.
     pub tags_removed: u64,
-    /// Tags that were deleted at the source, and lead elsewhere here: they stay.
+    /// Tags that were deleted at the source, and stay: they lead elsewhere here, or nothing may be deleted.
     pub tags_kept: Vec<String>,
 }
 
@@ -264,6 +264,7 @@ impl Registry {
         match self.delete_manifest(&permit, &reference).await {
             Ok(()) => imported.tags_removed += 1,
             Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_)) => {}
+            Err(Error::DeleteDisabled) => imported.tags_kept.push(format!("{name}:{}", tag.name)),
             Err(error) => return Err(error),
         }
         Ok(())

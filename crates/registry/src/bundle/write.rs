@@ -112,7 +112,7 @@ impl Registry {
         let place = move |tx: &mut Tx<'_>| {
             catalog::place_hold(tx, &Hold::Sweep, "bundle", Some(now.saturating_add(HOLD_MS)))
         };
-        let hold = self.inner.catalog.write(place).await?.unwrap_or_default();
+        let hold = self.write_even_when_full(place).await?.unwrap_or_default();
         let job = Job {
             store: self.inner.store.clone(),
             target,
@@ -136,7 +136,8 @@ impl Registry {
         job: Job,
         each: &mut (dyn FnMut(&Reached) + Send),
     ) -> Result<(Written, BundleNote), Error> {
-        let copy = self.copy_catalog().await?;
+        let other = job.target.with_added_extension("catalog");
+        let copy = self.copy_catalog(other).await?;
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
         let working = tokio::task::spawn_blocking(move || {
             let mut each = |reached: &Reached| {

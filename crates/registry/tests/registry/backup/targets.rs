@@ -109,6 +109,32 @@ async fn a_backup_that_is_cut_off_is_none_and_the_earlier_one_stays_whole() {
 }
 
 #[tokio::test]
+async fn a_target_that_breaks_in_the_middle_fails_in_words_and_is_gone_on_with_when_it_is_mended() {
+    let (house, place) = (House::new(), tempfile::tempdir().unwrap());
+    let target = place.path().join("backups");
+    let registry = house.open().await;
+    push_image(&registry, "a:1", 1).await;
+    backup(&registry, &target).await.unwrap();
+    push_image(&registry, "a:2", 2).await;
+    let (blobs, aside) = (target.join("blobs/sha256"), place.path().join("aside"));
+    std::fs::rename(&blobs, &aside).unwrap();
+    std::fs::write(&blobs, "no folder").unwrap();
+    let error = refusal(backup(&registry, &target).await);
+    assert!(matches!(error, BackupError::Write { .. }), "{error:?}");
+    assert!(!registry.gc_status().await.unwrap().sweep_held);
+    assert!(
+        walk(&house.path().join("landfall/backups")).is_empty(),
+        "no copy of the catalog stays"
+    );
+    std::fs::remove_file(&blobs).unwrap();
+    std::fs::rename(&aside, &blobs).unwrap();
+    let verified = verify(&target, None, &mut |_| {}, &CancellationToken::new()).unwrap();
+    assert!(verified.is_whole() && verified.backups.len() == 1, "{verified:?}");
+    assert_eq!(backup(&registry, &target).await.unwrap().copied, 1);
+    registry.close().await;
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_empty_is_no_place_to_restore_to_and_a_cut_restore_goes_on() {
     let (house, place) = (House::new(), tempfile::tempdir().unwrap());
     let (target, root) = (place.path().join("backups"), place.path().join("new"));
