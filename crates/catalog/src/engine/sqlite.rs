@@ -111,7 +111,7 @@ impl SqliteEngine {
             while let Some(batch) = queue.take(BATCH_MAX) {
                 writer.run(batch);
                 copies.make_if_asked(&writer.session.raw, &checkpointer, &queue, |batch| {
-                    writer.run(batch)
+                    writer.run(batch);
                 });
             }
         })

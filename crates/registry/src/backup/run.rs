@@ -53,7 +53,7 @@ impl Registry {
         &self,
         to: &Path,
         keep: Option<usize>,
-        mut each: impl FnMut(&Reached) + Send + 'static,
+        each: impl FnMut(&Reached) + Send + 'static,
         stop: &CancellationToken,
     ) -> Result<BackupDone, Error> {
         let Ok(_one) = self.inner.backups.making.try_lock() else {
@@ -75,7 +75,7 @@ impl Registry {
                 lost
             }
         });
-        let outcome = self.copy_to(Arc::clone(&vault), &mut each, &stop).await;
+        let outcome = self.copy_to(Arc::clone(&vault), Box::new(each), &stop).await;
         renewing.abort();
         let outcome = match renewing.await {
             Ok(lost) => Err(lost),
@@ -130,7 +130,7 @@ impl Registry {
     async fn copy_to(
         &self,
         vault: Arc<Vault>,
-        each: &mut (dyn FnMut(&Reached) + Send),
+        each: Box<dyn FnMut(&Reached) + Send>,
         stop: &CancellationToken,
     ) -> Result<Copied, Error> {
         let now = self.now();
@@ -148,17 +148,8 @@ impl Registry {
             stop: stop.clone(),
             reached: Reached::default(),
         };
-        // The work is the thread's; what it reaches comes back through a channel, for `each` need not outlive this call.
-        let (tell, mut told) = tokio::sync::mpsc::channel(1);
-        let working = tokio::task::spawn_blocking(move || {
-            let mut each = |reached: &Reached| {
-                let _ = tell.try_send(*reached); // a slow listener misses steps and delays none
-            };
-            job.run(&mut each)
-        });
-        while let Some(reached) = told.recv().await {
-            each(&reached);
-        }
+        let mut each = each;
+        let working = tokio::task::spawn_blocking(move || job.run(&mut *each));
         match working.await {
             Ok(outcome) => Ok(outcome?),
             Err(failed) => Err(Error::Interrupted(failed.to_string())),

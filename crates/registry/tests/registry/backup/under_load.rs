@@ -45,6 +45,57 @@ async fn churn(house: Arc<House>, registry: Registry, name: &'static str, stop: 
     number
 }
 
+/// The copy of the catalog is made, and not one byte is copied yet: now everything that it names goes from the registry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_and_collected_while_it_is_copied_is_in_the_backup_all_the_same() {
+    let (house, place) = (House::new(), tempfile::tempdir().unwrap());
+    let (target, root) = (place.path().join("backups"), place.path().join("new"));
+    let registry = house.open_with(hasty()).await;
+    push_image(&registry, "a:1", 1).await;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (reached, told) = std::sync::mpsc::channel::<()>();
+    let backing = tokio::spawn({
+        let (registry, target) = (registry.clone(), target.clone());
+        async move {
+            let each = move |now: &registry::backup::Reached| {
+                if now.blobs == 0 {
+                    reached.send(()).unwrap();
+                    wait.recv().unwrap();
+                }
+            };
+            let stop = tokio_util::sync::CancellationToken::new();
+            registry.backup(&target, None, each, &stop).await
+        }
+    });
+    tokio::task::spawn_blocking(move || told.recv().unwrap())
+        .await
+        .unwrap();
+    let digest = registry
+        .manifest(&pull("a"), &"1".parse().unwrap())
+        .await
+        .unwrap()
+        .stat
+        .digest;
+    let reference = oci::Reference::Digest(digest);
+    registry.delete_manifest(&delete("a"), &reference).await.unwrap();
+    let mut gone = (0, 0);
+    for _ in 0..4 {
+        house.clock.advance(2_000);
+        let run = registry.gc_run().await.unwrap();
+        gone = (gone.0 + run.blobs, gone.1 + run.files);
+    }
+    assert_eq!(gone, (3, 0), "the rows go, and the bytes are held");
+    go.send(()).unwrap();
+    let done = backing.await.unwrap().unwrap();
+    assert_eq!((done.copied, done.backup.damaged.len()), (1, 0));
+    assert_eq!(registry.gc_run().await.unwrap().files, 1, "now they go too");
+    registry.close().await;
+    restore_with(&house, &target, None, false, &root).await.unwrap();
+    let restored = open_at(&house, &root).await;
+    assert_eq!(expect_whole(&restored, "a").await, 3);
+    restored.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn backups_under_load_hold_what_was_there_at_one_moment() {
     let (house, place) = (Arc::new(House::new()), tempfile::tempdir().unwrap());
