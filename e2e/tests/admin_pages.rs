@@ -162,3 +162,17 @@ fn the_page_about_damage_can_be_followed() {
     }
     assert!(admin.follow("integrity.md") >= 7);
 }
+
+#[test]
+fn the_pages_about_rules_can_be_followed() {
+    let admin = Admin::new();
+    let _server = admin.serves("landfall serve", READY);
+    for line in [
+        "docker build --tag 127.0.0.1:5000/team/app:1.0 .",
+        "docker push 127.0.0.1:5000/team/app:1.0",
+    ] {
+        admin.types(line).succeeded();
+    }
+    assert!(admin.follow("retention.md") >= 7);
+    assert!(admin.follow("limits.md") >= 10);
+}

@@ -138,6 +138,8 @@ fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_t
         "from-registry.md",
         "integrity.md",
         "lan.md",
+        "limits.md",
+        "retention.md",
         "space.md",
         "tutorial.md",
     ];

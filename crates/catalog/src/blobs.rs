@@ -10,6 +10,7 @@ use crate::Error;
 use crate::damages::healed;
 use crate::history::{ChangeKind, OpKind, record_change, record_removal};
 use crate::links::{BlobRow, link, should_renew};
+use crate::quota;
 use crate::repos::{Repo, undo_ms as undo_ms_of};
 use crate::sql::{Row, Tx, Value, values};
 use crate::tombstones::{Reason, bury};
@@ -119,6 +120,7 @@ pub fn publish_blob(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<Published, Error>
         return Err(Error::UploadUnknown);
     }
     let repo = Repo::ensure(tx, &blob.repo, blob.now)?;
+    quota::claim(tx, repo)?;
     let (id, published) = store_row(tx, blob)?;
     let row = BlobRow { id, size: blob.size };
     link(tx, repo, row, &blob.digest, blob.now, blob.lease_ms)?;

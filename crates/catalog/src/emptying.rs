@@ -95,7 +95,7 @@ fn due(row: &Row<'_>) -> Result<Due, Error> {
 fn end(tx: &mut Tx<'_>, one: &Due, now: i64) -> Result<u64, Error> {
     let mut manifests = 0;
     match one.kind {
-        Some(OpKind::Trash) => {
+        Some(OpKind::Trash | OpKind::Retention) => {
             manifests = tx.execute(
                 "UPDATE manifests SET purge_at = ?2 WHERE trash_op = ?1 AND trashed_at IS NOT NULL",
                 values![one.op, now],

@@ -6,6 +6,10 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oci::Digest;
+
+use crate::quota::OverQuota;
+
 /// The cause of an error: whatever the engine said.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
 
@@ -15,6 +19,19 @@ pub enum Error {
     /// The upload's row is not there: it was cancelled, reaped or never made.
     #[error("the upload has no row in the catalog: it ended or expired")]
     UploadUnknown,
+    /// An immutable tag would have been moved or deleted; nothing was changed.
+    #[error("tag {tag} is immutable here (rule {rule}): it stays at {digest}")]
+    Immutable {
+        /// The tag.
+        tag: String,
+        /// Where it leads.
+        digest: Digest,
+        /// The rule that makes it so.
+        rule: String,
+    },
+    /// A quota would have been passed; nothing was changed.
+    #[error("the quota of {} would be passed", .0.quota)]
+    OverQuota(Box<OverQuota>),
     /// More operations wait than may.
     #[error("the catalog is busy: too many operations are waiting; try again in a moment")]
     Busy,

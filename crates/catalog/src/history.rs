@@ -28,6 +28,8 @@ pub(crate) enum OpKind {
     RepoDelete = 5,
     /// A repository renamed; the target is the name that it had.
     RepoRename = 6,
+    /// A tag or an untagged manifest that a rule let go.
+    Retention = 11,
 }
 
 impl OpKind {
@@ -40,6 +42,7 @@ impl OpKind {
             Self::Restore,
             Self::RepoDelete,
             Self::RepoRename,
+            Self::Retention,
         ]
         .into_iter()
         .find(|&kind| kind as i64 == number)
@@ -167,6 +170,25 @@ pub(crate) fn record_removal(
         "INSERT INTO ops(kind, repo_id, target, actor, at, remote, until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
         values![kind as i64, repo.id, target, actor, now, remote.as_deref(), until],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    id.ok_or_else(|| Error::Impossible("an operation without a number".to_owned()))
+}
+
+/// The same for what a rule takes away, with a reason that people should read.
+pub(crate) fn record_retention(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    target: &str,
+    by: (Option<&str>, &str),
+    now: i64,
+    until: i64,
+) -> Result<i64, Error> {
+    let (actor, reason) = by;
+    let actor = actor_id(tx, actor, now)?;
+    let id = tx.first(
+        "INSERT INTO ops(kind, repo_id, target, actor, at, reason, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        values![OpKind::Retention as i64, repo.id, target, actor, now, reason, until],
         |row: &Row<'_>| row.get(0),
     )?;
     id.ok_or_else(|| Error::Impossible("an operation without a number".to_owned()))

@@ -196,6 +196,7 @@ pub fn adopt_blobs(
     if is_in_trash(tx, repo)? {
         return Ok(Vec::new());
     }
+    tx.lift_guard();
     let row = Repo::ensure(tx, repo, now)?;
     let mut gone = Vec::new();
     for blob in blobs {
@@ -240,6 +241,7 @@ pub fn adopt_blobs(
 
 /// Stores a manifest of the source, unless it is or was here.
 pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Result<AdoptedManifest, Error> {
+    tx.lift_guard();
     let found: Option<bool> = tx.first(
         "SELECT m.trashed_at IS NOT NULL FROM repos r JOIN manifests m ON m.repo_id = r.id
          WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2",
@@ -270,6 +272,7 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
 
 /// Sets a tag of the source, with its history, unless something later happened to it here.
 pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error> {
+    tx.lift_guard();
     let (digest, since) = &new.current;
     let Some(repo) = Repo::hold(tx, &new.repo)? else {
         return Ok(TagOutcome::NoManifest);

@@ -19,16 +19,21 @@ mod emptying;
 mod engine;
 mod error;
 mod gc;
+mod guard;
 mod history;
 mod imports;
+mod leases;
 mod links;
 mod manifests;
+mod policies;
 mod pulls;
 mod put;
+mod quota;
 mod recorded;
 mod referrers;
 mod repos;
 mod restore;
+mod retention;
 mod revive;
 mod rollback;
 mod schema;
@@ -72,15 +77,19 @@ pub use gc::{
     place_hold, purge, purge_repositories, purge_trash_of, release_hold, renew_hold, resume_gc, review_links,
     review_manifests, shorten_leases, unknown_locations, why_kept,
 };
+pub use guard::{Guard, Quota};
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
     adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported, last_import,
 };
+pub use leases::{Turn, end_turn, take_turn};
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
+pub use policies::{Policy, PolicyKind, list_policies, remove_policy, set_policy};
 pub use pulls::{Pulls, record_pulls};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};
+pub use quota::{Limited, OverQuota, biggest, usage_under, would_pass};
 pub use recorded::{
     Owner, RecordedBlob, RecordedBody, RecordedUpload, list_tombstones, list_uploads, owners, recorded_blobs,
     recorded_bodies,
@@ -92,6 +101,11 @@ pub use repos::{
     set_repository,
 };
 pub use restore::{RestoreWish, Restored, TakenTag, restore};
+pub use retention::{
+    Freed, LooseManifest, LoosePage, Removal, Removed, RetainedRepository, Retaining, RetentionRun,
+    RunOutcome, TagState, TagsAfter, WouldFree, begin_run, find_retained, finish_run, last_scheduled_run,
+    list_loose, list_retained, list_runs, retain, tag_states,
+};
 pub use rollback::{MoveTo, TagMove, TagMoved, move_tag};
 pub use scrub::{
     Due, Kept, Sifted, Walk, count_suspects, due_for_scrub, find_walk, mark_good, oldest_verified,

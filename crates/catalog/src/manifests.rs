@@ -20,7 +20,8 @@ pub struct ManifestRecord {
     pub size: u64,
     /// Whether its bytes are known not to be what they should be: then it must not be served.
     pub is_damaged: bool,
-    /// Until when it stays without a tag or an index; none: for as long as it has one.
+    /// Until when it stays without a tag or an index, or stayed, if nothing has held it since; none: for as long as it has
+    /// one.
     pub review_at: Option<i64>,
     /// Whether a promise that the manifest stays needs [`touch_manifest`] first.
     pub renew: bool,
@@ -37,7 +38,7 @@ pub fn stat_manifest(
     let record = |row: &Row<'_>| record(row, now, keep_ms);
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
              LEFT JOIN damages d ON d.body_id = b.id
@@ -46,7 +47,7 @@ pub fn stat_manifest(
             record,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
              LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
@@ -67,7 +68,7 @@ pub fn find_manifest(
     let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(5)?));
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL, b.body
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL, b.body
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
              LEFT JOIN damages d ON d.body_id = b.id
@@ -76,7 +77,7 @@ pub fn find_manifest(
             found,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, d.id IS NOT NULL, b.body
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL, b.body
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
              LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
@@ -112,7 +113,8 @@ pub fn touch_manifest(
         return Ok(false);
     };
     tx.execute(
-        "UPDATE manifests SET review_at = ?2 WHERE id = ?1 AND review_at < ?2",
+        "UPDATE manifests SET review_at = ?2, loose_at = NULL
+         WHERE id = ?1 AND (review_at < ?2 OR loose_at IS NOT NULL)",
         values![id, now.saturating_add(keep_ms)],
     )?;
     Ok(true)
@@ -131,7 +133,7 @@ pub(crate) fn find_live(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Result<
 /// index into the trash.
 pub(crate) fn keep_until(tx: &mut Tx<'_>, id: i64, until: i64) -> Result<(), Error> {
     tx.execute(
-        "UPDATE manifests SET trash_op = NULL, review_at = CASE WHEN review_at > ?2 THEN review_at ELSE ?2 END
+        "UPDATE manifests SET trash_op = NULL, loose_at = NULL, review_at = CASE WHEN review_at > ?2 THEN review_at ELSE ?2 END
          WHERE id = ?1 AND trashed_at IS NULL",
         values![id, until],
     )?;

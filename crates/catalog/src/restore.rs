@@ -132,6 +132,11 @@ impl Restore<'_> {
                 }
                 self.gone = gone(tx, op, self.revival.repo)?;
             }
+            // The manifest of a tag may not have gone yet, or by the operation of another of its tags.
+            OpKind::Retention => {
+                self.revival.operation(tx, op)?;
+                self.gone = gone(tx, op, self.revival.repo)?;
+            }
             OpKind::Unlink if !self.link(tx, &found.target)? => return Ok(Restored::Gone),
             OpKind::Unlink
             | OpKind::Tag
@@ -146,7 +151,8 @@ impl Restore<'_> {
         if !came && !self.taken.is_empty() {
             return Ok(Restored::Taken(self.taken));
         }
-        if !came && !self.gone.is_empty() {
+        // An untagged manifest that a rule took may be back by a push.
+        if !came && (!self.gone.is_empty() || found.kind == OpKind::Retention) {
             return Ok(Restored::Gone);
         }
         Ok(Restored::Done {

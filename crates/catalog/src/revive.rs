@@ -82,7 +82,7 @@ impl Revival {
     fn revive(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<bool, Error> {
         let until = self.now.saturating_add(self.keep_ms);
         let revived = tx.execute(
-            "UPDATE manifests SET trashed_at = NULL, purge_at = NULL, trash_op = NULL, review_at = ?2
+            "UPDATE manifests SET trashed_at = NULL, purge_at = NULL, trash_op = NULL, loose_at = NULL, review_at = ?2
              WHERE id = ?1 AND trashed_at IS NOT NULL",
             values![id, until],
         )?;

@@ -16,7 +16,7 @@ struct Migration {
     min_binary: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "catalog",
@@ -33,6 +33,12 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         name: "history",
         text: include_str!("../migrations/0003_history.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 4,
+        name: "rules",
+        text: include_str!("../migrations/0004_rules.sql"),
         min_binary: "0.1.0",
     },
 ];

@@ -5,6 +5,7 @@
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
+use crate::guard::may_change;
 use crate::history::{Event, EventKind, OpKind, record_event, record_op, record_removal};
 use crate::manifests::keep_until;
 use crate::repos::{Repo, cut, undo_ms as undo_ms_of, without_nul};
@@ -86,7 +87,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) op: Option<i64>,
 }
 
-/// Sets a tag, which the caller's transaction holds the manifest of. False if it was not as it must be.
+/// Sets a tag, which the caller's transaction holds the manifest of. False if it was not as it must be. Fails where it is
+/// immutable and leads elsewhere.
 pub(crate) fn set_tag(
     tx: &mut Tx<'_>,
     setting: &mut Setting<'_>,
@@ -100,6 +102,9 @@ pub(crate) fn set_tag(
     };
     if old.as_ref().is_some_and(|(_, digest)| digest == target.digest) {
         return Ok(true);
+    }
+    if let Some((_, digest)) = &old {
+        may_change(tx, repo, tag, digest)?;
     }
     let op = match setting.op {
         Some(op) => op,
@@ -223,7 +228,7 @@ pub fn delete_tag(
     Ok(Some(Untagged { op, digest, until }))
 }
 
-/// Takes away a tag whose row is locked.
+/// Takes away a tag whose row is locked. Fails where it is immutable.
 pub(crate) fn remove_tag(
     tx: &mut Tx<'_>,
     repo: Repo,
@@ -233,6 +238,7 @@ pub(crate) fn remove_tag(
     digest: &Digest,
     now: i64,
 ) -> Result<(), Error> {
+    may_change(tx, repo, tag, digest)?;
     record_event(
         tx,
         repo,

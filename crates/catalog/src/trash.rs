@@ -115,7 +115,7 @@ impl Trashing {
     /// One manifest and its tags. False if it went already.
     pub(crate) fn trash(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<bool, Error> {
         let trashed = tx.execute(
-            "UPDATE manifests SET trashed_at = ?2, purge_at = ?3, trash_op = ?4, review_at = NULL
+            "UPDATE manifests SET trashed_at = ?2, purge_at = ?3, trash_op = ?4, review_at = NULL, loose_at = NULL
              WHERE id = ?1 AND trashed_at IS NULL",
             values![id, self.now, self.purge_at, self.op],
         )?;

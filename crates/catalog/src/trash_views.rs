@@ -144,8 +144,9 @@ pub fn repository_of(tx: &mut Tx<'_>, op: i64) -> Result<Option<RepositoryName>,
 
 fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
     let kind = match OpKind::from_number(row.get(1)?) {
-        Some(OpKind::Untag) => TrashKind::Tag,
         Some(OpKind::Trash) => TrashKind::Manifest,
+        Some(OpKind::Retention) if row.get::<String>(5)?.contains(':') => TrashKind::Manifest,
+        Some(OpKind::Untag | OpKind::Retention) => TrashKind::Tag,
         Some(OpKind::Unlink) => TrashKind::Blob,
         Some(OpKind::RepoDelete) => TrashKind::Repository,
         other => return Err(Error::Impossible(format!("{other:?} is in the trash"))),

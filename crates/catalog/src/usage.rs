@@ -7,6 +7,7 @@
 use oci::RepositoryName;
 
 use crate::Error;
+use crate::quota;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
 
@@ -37,8 +38,8 @@ pub enum Scope {
 }
 
 const EVERYTHING: i64 = 0;
-const NAMESPACE: i64 = 1;
-const REPOSITORY: i64 = 2;
+pub(crate) const NAMESPACE: i64 = 1;
+pub(crate) const REPOSITORY: i64 = 2;
 
 /// What a scope uses; zeros for one that is not known.
 pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
@@ -102,10 +103,15 @@ fn sum(tx: &mut Tx<'_>, kind: i64, id: i64) -> Result<Usage, Error> {
     }))
 }
 
-/// Adds to the counters of a repository and its namespace, and, but for blobs, of everything.
+/// Adds to the counters of a repository and its namespace, and, but for blobs, of everything. Fails where that passes a
+/// quota.
 pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Error> {
     if more == Usage::default() {
         return Ok(());
+    }
+    let may_pass = more.bytes > 0 || more.tags > 0;
+    if may_pass {
+        quota::claim(tx, repo)?;
     }
     let whole = Usage {
         bytes: 0,
@@ -116,7 +122,12 @@ pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Erro
         add(tx, EVERYTHING, 0, whole)?;
     }
     add(tx, NAMESPACE, repo.namespace_id, more)?;
-    add(tx, REPOSITORY, repo.id, more)
+    add(tx, REPOSITORY, repo.id, more)?;
+    if may_pass {
+        quota::check(tx, repo, more)
+    } else {
+        Ok(())
+    }
 }
 
 /// Counts blobs that are stored since now, or no more.

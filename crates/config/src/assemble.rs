@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::ListenAddr;
+use crate::assemble_rules;
 use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
 use crate::links::Prefix;
@@ -60,6 +61,9 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         },
         undo_window: read.read("trash.undo_window"),
         scrub_bytes_per_second: read.read::<Rate>("scrub.rate").0,
+        retention: assemble_rules::retention(read, report),
+        quotas: assemble_rules::quotas(read, report),
+        immutable_tags: assemble_rules::immutable_tags(read, report),
     };
     guard_open_address(read, &settings, report);
     settings

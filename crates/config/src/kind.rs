@@ -9,8 +9,8 @@ use crate::node::Node;
 use crate::proxies::TrustedProxy;
 use crate::rate::Rate;
 use crate::value::{
-    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, check_duration, check_least,
-    check_version, check_word,
+    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, UntaggedWord, check_duration,
+    check_least, check_schedule, check_version, check_word,
 };
 
 /// The type of a setting, as the table declares it.
@@ -49,6 +49,10 @@ pub(crate) enum Kind {
     /// Names and single values.
     Fields,
     Headers,
+    /// Five fields of cron.
+    Schedule,
+    /// `keep`, or `{older: 7d}`.
+    Untagged,
     /// Not looked into.
     Any,
 }
@@ -75,6 +79,8 @@ impl Kind {
             Self::Proxies => Vec::<TrustedProxy>::read(node).map(drop),
             Self::Fields => Fields::read(node).map(drop),
             Self::Headers => Headers::read(node).map(drop),
+            Self::Schedule => check_schedule(node),
+            Self::Untagged => UntaggedWord::read(node).map(drop),
             Self::Any => Ok(()),
         }
     }
@@ -107,6 +113,8 @@ impl Kind {
             Self::Proxies => "list of `loopback`, `private`, addresses and networks".into(),
             Self::Fields => "names and values".into(),
             Self::Headers => "header names, each with a list of values".into(),
+            Self::Schedule => "schedule".into(),
+            Self::Untagged => "`keep`, or `{older: DURATION}`".into(),
             Self::Any => "section".into(),
         }
     }
@@ -122,6 +130,6 @@ impl Kind {
 
     /// True where the keys below are the user's own words.
     pub(crate) fn is_free(self) -> bool {
-        matches!(self, Self::Fields | Self::Headers | Self::Any)
+        matches!(self, Self::Fields | Self::Headers | Self::Untagged | Self::Any)
     }
 }

@@ -9,6 +9,7 @@
 mod address;
 mod assemble;
 mod assemble_acme;
+mod assemble_rules;
 mod assemble_tls;
 mod check;
 mod duration;
@@ -54,7 +55,7 @@ pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
     AccessLogFormat, Acme, Admin, Auth, Backup, Challenge, ClientAuth, Dns, FileProbe, Formatter, Gc, Health,
-    Http, IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Rfc2136,
-    Settings, Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
+    Http, IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Retention,
+    Rfc2136, Settings, Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

@@ -8,7 +8,7 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 22] = [
+const RELOADED: [&str; 25] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",
@@ -31,6 +31,9 @@ const RELOADED: [&str; 22] = [
     "trash",
     "gc",
     "scrub",
+    "retention",
+    "quotas[]",
+    "immutable_tags[]",
 ];
 
 /// A setting that has another value than before.

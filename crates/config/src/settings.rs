@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use policy::{ImmutableRule, QuotaRule, RetentionRule, Schedule};
+
 use crate::address::ListenAddr;
 use crate::links::BaseUrl;
 use crate::proxies::TrustedProxy;
@@ -44,6 +46,21 @@ pub struct Settings {
     pub undo_window: Duration,
     /// `scrub.rate`: stored bytes that are read back, a second.
     pub scrub_bytes_per_second: u64,
+    /// `retention`.
+    pub retention: Retention,
+    /// `quotas`; each name once.
+    pub quotas: Vec<QuotaRule>,
+    /// `immutable_tags`; each name once.
+    pub immutable_tags: Vec<ImmutableRule>,
+}
+
+/// `retention`: which tags go, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// `retention.schedule`.
+    pub schedule: Option<Schedule>,
+    /// `retention.rules`; each name once.
+    pub rules: Vec<RetentionRule>,
 }
 
 /// `backup`: backups of this registry.

@@ -9,6 +9,7 @@ mod backup;
 mod http;
 mod log;
 mod other;
+mod rules;
 mod storage;
 mod tls;
 
@@ -148,6 +149,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
     [
         log::ROWS,
         storage::ROWS,
+        rules::ROWS,
         http::ROWS,
         tls::ROWS,
         admin::ROWS,

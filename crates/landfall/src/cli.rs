@@ -17,7 +17,10 @@ use crate::commands::gc::GcCommand;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::man::ManArguments;
+use crate::commands::mode::ModeArguments;
+use crate::commands::policies::{ImmutableCommand, QuotaCommand};
 use crate::commands::restore::RestoreArguments;
+use crate::commands::retention::RetentionCommand;
 use crate::commands::scrub::ScrubCommand;
 use crate::commands::tls::TlsCommand;
 use crate::commands::user::UserCommand;
@@ -102,6 +105,17 @@ Examples:
     /// See what is damaged and who needs it; read stored bytes back, and heal them from a source
     #[command(subcommand)]
     Scrub(ScrubCommand),
+    /// Say which tags go and which stay; see what that would do, and do it
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Limit the bytes and tags of repositories and namespaces
+    #[command(subcommand)]
+    Quota(QuotaCommand),
+    /// Say which tags are neither moved nor deleted once they are set
+    #[command(subcommand)]
+    Immutable(ImmutableCommand),
+    /// Refuse writes while the server runs, or take them again
+    Mode(ModeArguments),
     /// Say why there is nothing to collect; for scripts of the older registry
     GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::{Authenticator, Htpasswd};
 use config::{Auth, IndexPlatforms, Loaded, Problems, Settings, Sources};
 use regex::Regex;
-use registry::{FolderSource, IndexRule, RemoteSource, Rules, SourceName, UrlRule};
+use registry::{FolderSource, IndexRule, RemoteSource, Rules, SourceName, UrlRule, WrittenRules};
 use server::{AccessLog, Options, Origin};
 
 use crate::access_lines::Combined;
@@ -80,6 +80,12 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
         urls: UrlRule {
             allow: expressions(&settings.validation.urls.allow)?,
             deny: expressions(&settings.validation.urls.deny)?,
+        },
+        written: WrittenRules {
+            schedule: settings.retention.schedule.clone(),
+            retention: settings.retention.rules.clone(),
+            quotas: settings.quotas.clone(),
+            immutable: settings.immutable_tags.clone(),
         },
     })
 }

@@ -194,11 +194,15 @@ impl Registry {
                 None => return Ok(false),
             },
         };
-        let into = into.repository().clone();
         let (now, lease_ms) = (self.now(), self.rules().lease_ms);
-        let mount =
-            move |tx: &mut catalog::Tx<'_>| catalog::mount_blob(tx, &source, &into, &digest, now, lease_ms);
-        Ok(self.inner.catalog.write(mount).await?)
+        let repository = into.repository().clone();
+        let mount = move |tx: &mut catalog::Tx<'_>| {
+            catalog::mount_blob(tx, &source, &repository, &digest, now, lease_ms)
+        };
+        match self.inner.catalog.write(mount).await {
+            Ok(mounted) => Ok(mounted),
+            Err(error) => Err(self.say_biggest(into.repository(), error.into()).await),
+        }
     }
 
     /// A repository that has the blob and that the caller may know of.

@@ -2,6 +2,7 @@
 
 use oci::{Digest, ManifestError, Reference, RepositoryName};
 
+use crate::policies::{QuotaRefusal, RuleError};
 use crate::{Gone, UploadStatus};
 
 /// Why an operation was not done.
@@ -119,6 +120,34 @@ pub enum Error {
     /// Writes are off.
     #[error("the registry is read-only now (storage.maintenance.readonly)")]
     ReadOnly,
+    /// Writes are off, because somebody said so.
+    #[error("the registry is read-only now: {reason}")]
+    ReadOnlyMode {
+        /// Why, and who said so.
+        reason: String,
+    },
+    /// An immutable tag would have been moved or deleted.
+    #[error("tag {tag} is immutable here (rule {rule}): it stays at {digest}; push under another tag")]
+    TagImmutable {
+        /// The tag.
+        tag: Box<str>,
+        /// Where it leads.
+        digest: Digest,
+        /// The rule that makes it so.
+        rule: Box<str>,
+    },
+    /// A quota would have been passed.
+    #[error(transparent)]
+    OverQuota(Box<QuotaRefusal>),
+    /// A rule is wrong, or cannot be made or removed.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// Retention runs already, here or on another server.
+    #[error("retention is running already; wait until it is done")]
+    RetentionBusy,
+    /// Retention must not run now.
+    #[error("retention waits: {0}")]
+    RetentionWaits(String),
     /// The disk is full, or nearly.
     #[error("the registry's disk is full: free some space there, then push again; pulls go on")]
     NoRoom,
@@ -183,6 +212,15 @@ impl From<catalog::Error> for Error {
             catalog::Error::Broken => Self::Broken,
             catalog::Error::Closed => Self::Closing,
             catalog::Error::UploadUnknown => Self::UploadUnknown,
+            catalog::Error::Immutable { tag, digest, rule } => Self::TagImmutable {
+                tag: tag.into(),
+                digest,
+                rule: rule.into(),
+            },
+            catalog::Error::OverQuota(over) => Self::OverQuota(Box::new(QuotaRefusal {
+                over: *over,
+                biggest: Vec::new(),
+            })),
             other => Self::Catalog(other),
         }
     }

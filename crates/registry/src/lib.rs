@@ -19,11 +19,15 @@ mod history;
 mod jobs;
 mod list;
 mod manifest;
+mod mode;
 mod pace;
+mod policies;
 mod pulls;
 mod push;
+mod quota;
 mod recall;
 mod repositories;
+mod retention;
 mod rules;
 mod scrub;
 mod session;
@@ -48,11 +52,11 @@ use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
-    BlobSums, DamageCause, EventKind, Fate, Freeable, GcStatus, KeptBlob, KeptLink, KeptManifest, MoveTo,
-    Needs, Pause, PauseCause, Pending, Referrer, Referrers, ReferrersPage, ReferrersWanted, Renamed,
-    RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews, RestoreWish, Restored, TagEvent,
-    TagMoved, TagSpace, TagView, TagViews, TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged,
-    Usage, WhyKept,
+    BlobSums, DamageCause, EventKind, Fate, Freeable, Freed, GcStatus, KeptBlob, KeptLink, KeptManifest,
+    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, Referrers,
+    ReferrersPage, ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView,
+    RepositoryViews, RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews,
+    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept,
 };
 pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
@@ -62,8 +66,12 @@ pub use gone::{Gone, Sought};
 pub use jobs::{BackupPlan, GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
+pub use mode::Mode;
+pub use policies::{Listed, QuotaRefusal, RuleError, RuleSource};
+pub use policy::Verdict;
 pub use push::{ManifestPush, Precondition, Pushed};
-pub use rules::{IndexRule, Rules, UrlRule};
+pub use retention::{Decision, RetentionCursor, RetentionPage, RetentionReport, RetentionTotals};
+pub use rules::{IndexRule, Rules, UrlRule, WrittenRules};
 pub use scrub::{
     DamagedContent, FileBody, FolderSource, RemoteSource, ScrubRun, ScrubStatus, ScrubWanted, Source,
     SourceContent, SourceError, SourceName, Sources,
@@ -101,6 +109,8 @@ struct Inner {
     store: FsStore,
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
+    policies: policies::Policies,
+    retaining: retention::Retainer,
     /// Manifests that were read lately.
     manifests: Recall<ManifestAsked, KnownManifest>,
     /// Pages of tags that were read lately.
@@ -155,17 +165,22 @@ impl Registry {
             scrubber: jobs::Scrubber::new(),
             checker: check::Checker::default(),
             sources: std::sync::OnceLock::new(),
+            retaining: retention::Retainer::new(clock.now_ms()),
             clock,
-            rules: ArcSwap::from_pointee(rules),
+            rules: ArcSwap::from_pointee(rules.clone()),
+            policies: policies::Policies::new(rules),
             sessions: session::Sessions::default(),
             tally: pulls::Tally::default(),
             desk: Arc::new(Semaphore::new(push::DESK_KIB)),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
         };
-        Ok(Self {
+        let registry = Self {
             inner: Arc::new(inner),
-        })
+        };
+        registry.read_policies().await?;
+        registry.put_in_force();
+        Ok(registry)
     }
 
     /// The rules as they are now. An operation asks once, so that it sees the old rules or the new.
@@ -176,7 +191,8 @@ impl Registry {
 
     /// Replaces the rules; operations that have begun keep those that they asked for.
     pub fn set_rules(&self, rules: Rules) {
-        self.inner.rules.store(Arc::new(rules));
+        self.inner.policies.write_rules(rules);
+        self.put_in_force();
     }
 
     /// Whether the catalog and the disk answer, in time: what `/readyz` asks. Nothing is written.
@@ -270,7 +286,7 @@ impl Registry {
 
     fn may_write(&self) -> Result<(), Error> {
         if self.rules().read_only {
-            Err(Error::ReadOnly)
+            Err(self.read_only())
         } else {
             Ok(())
         }

@@ -97,6 +97,7 @@ impl Registry {
                 digest: plan.digest.clone(),
                 subject: plan.subject.clone(),
             };
+            let to = plan.repo.clone();
             let put = registry
                 .inner
                 .catalog
@@ -104,8 +105,12 @@ impl Registry {
                     tx.asked_from(remote.as_deref());
                     catalog::put_manifest(tx, &plan)
                 })
-                .await?;
+                .await;
             drop(place);
+            let put = match put {
+                Ok(put) => put,
+                Err(error) => return Err(registry.say_biggest(&to, error.into()).await),
+            };
             match put {
                 PutManifest::Stored { .. } => Ok(pushed),
                 PutManifest::Missing(missing) => Err(Error::Missing(missing)),

@@ -104,6 +104,7 @@ impl Registry {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
             let (session, mut work) = registry.writer(&repository, id).await?;
+            registry.must_fit(&session, &mut work, None, chunk).await?;
             let received = registry.receive(&session, &mut work, chunk, body).await;
             if work.upload.is_some() {
                 registry.save(&session, &mut work).await?;
@@ -128,6 +129,9 @@ impl Registry {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
             let (session, mut work) = registry.writer(&repository, id).await?;
+            registry
+                .must_fit(&session, &mut work, Some(&digest), chunk)
+                .await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 if work.upload.is_some() {
                     registry.save(&session, &mut work).await?;
@@ -169,6 +173,9 @@ impl Registry {
         self.to_the_end(async move {
             let mut work = session.own_work();
             let chunk = Chunk { at: None, length };
+            registry
+                .must_fit(&session, &mut work, Some(&digest), chunk)
+                .await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 registry.give_up(&session, &mut work).await;
                 return Err(error);
@@ -347,8 +354,27 @@ impl Registry {
         }
         // Only now may the orphan scan look at the file: it has a row, or is one.
         drop(in_flight);
-        committed?;
-        Ok(())
+        match committed {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.say_biggest(&session.repository, error.into()).await),
+        }
+    }
+
+    /// Ends an upload whose declared bytes would pass a quota, before they are sent. What the repository has already
+    /// takes no more room.
+    async fn must_fit(
+        &self,
+        session: &Session,
+        work: &mut Work,
+        digest: Option<&Digest>,
+        chunk: Chunk,
+    ) -> Result<(), Error> {
+        let bytes = session.offset().saturating_add(chunk.length.unwrap_or(0));
+        let room = self.room_for(&session.repository, digest, bytes).await;
+        if room.is_err() {
+            self.give_up(session, work).await;
+        }
+        room
     }
 
     async fn may_open_another(&self, actor: Option<&str>) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Manifests whose lease ended (P-REVIEW-MANIFEST): what a tag, a live index or a live subject holds is not looked at
 //! again until it loses that; a child whose index was deleted follows it into the trash; the rest stays, untagged, for
-//! nothing is removed that nobody deleted.
+//! nothing is removed that nobody deleted; retention may take it, where a rule says so, and finds it by `loose_at`.
 //!
 //! Units: milliseconds. Fails: never by halves.
 
@@ -67,10 +67,13 @@ pub fn review_manifests(
                 reviewed.trashed += trashing.manifests.len();
             }
             _ => {
+                // Retention finds by it what nothing holds, without looking at what something does.
+                let is_loose = !is_rooted(tx, one.id)?;
                 // One that went with another of this batch keeps the name of its operation.
                 tx.execute(
-                    "UPDATE manifests SET review_at = NULL, trash_op = NULL WHERE id = ?1 AND trashed_at IS NULL",
-                    values![one.id],
+                    "UPDATE manifests SET loose_at = CASE WHEN ?2 = 1 THEN review_at ELSE NULL END, review_at = NULL,
+                       trash_op = NULL WHERE id = ?1 AND trashed_at IS NULL",
+                    values![one.id, i64::from(is_loose)],
                 )?;
             }
         }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
+use crate::guard::Shared;
+use crate::quota::Claimed;
 use crate::sql::dialect::{Dialect, expand};
 use crate::sql::value::{Row, Value};
 use crate::stamps::Touched;
@@ -19,6 +21,9 @@ pub struct Tx<'a> {
     given_up: bool,
     touched: Vec<Touched>,
     remote: Option<String>,
+    /// What operators forbid, if anything.
+    guard: Option<Shared>,
+    claimed: Option<Claimed>,
 }
 
 /// Who runs the statements.
@@ -114,6 +119,8 @@ impl<'a> Tx<'a> {
             given_up: false,
             touched: Vec::new(),
             remote: None,
+            guard: None,
+            claimed: None,
         }
     }
 
@@ -124,6 +131,30 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn remote(&self) -> Option<&str> {
         self.remote.as_deref()
+    }
+
+    /// Lets operations ask what operators forbid.
+    pub(crate) fn set_guard(&mut self, guard: Option<Shared>) {
+        self.guard = guard;
+    }
+
+    /// What operators forbid.
+    pub(crate) fn guard(&self) -> Option<Shared> {
+        self.guard.clone()
+    }
+
+    /// From here on nothing is forbidden: what is adopted from elsewhere is taken as it is.
+    pub(crate) fn lift_guard(&mut self) {
+        (self.guard, self.claimed) = (None, None);
+    }
+
+    /// The quotas of the repository that this transaction adds to.
+    pub(crate) fn claimed(&self) -> Option<&Claimed> {
+        self.claimed.as_ref()
+    }
+
+    pub(crate) fn claim(&mut self, claimed: Claimed) {
+        self.claimed = Some(claimed);
     }
 
     /// Undoes everything at the end, although the operation has an answer to give.

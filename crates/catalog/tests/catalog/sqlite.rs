@@ -188,17 +188,7 @@ async fn a_catalog_of_a_newer_landfall_is_refused_with_a_way_out() {
     let error = reopened_after("INSERT INTO migrations VALUES (7, 'later', x'00', 0, '9.9.0')")
         .await
         .unwrap_err();
-    assert!(
-        matches!(
-            &error,
-            Error::Newer {
-                found: 7,
-                known: 3,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::Newer { found: 7, .. }), "{error:?}");
     let words = error.to_string();
     assert!(
         words.contains("9.9.0") && words.contains("restore the backup"),

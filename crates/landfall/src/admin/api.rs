@@ -53,6 +53,11 @@ impl Api {
         self.object(&self.send("POST", path, body)?)
     }
 
+    /// Asks for something to be removed.
+    pub(crate) fn delete<T: Document + DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.object(&self.ask("DELETE", path, None)?)
+    }
+
     /// Items of all pages of a list, page by page; `path` may have parameters.
     pub(crate) fn list<T: Item + DeserializeOwned>(&self, path: &str) -> Items<'_, T> {
         Items {

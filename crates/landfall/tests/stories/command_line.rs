@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 47] = [
     "serve",
     "config check",
     "config explain",
@@ -36,6 +36,20 @@ const COMMANDS: [&str; 33] = [
     "gc run",
     "gc pause",
     "gc resume",
+    "retention list",
+    "retention show",
+    "retention set",
+    "retention rm",
+    "retention dry-run",
+    "retention run",
+    "retention history",
+    "quota list",
+    "quota set",
+    "quota rm",
+    "immutable list",
+    "immutable set",
+    "immutable rm",
+    "mode",
     "garbage-collect",
     "doctor",
     "healthcheck",

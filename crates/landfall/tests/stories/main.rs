@@ -44,6 +44,7 @@ mod push_in_chunks;
 mod referrers;
 mod refused_settings;
 mod reload;
+mod rules;
 mod settings;
 mod stop_and_go_on;
 mod tags_while_pushing;

@@ -5,6 +5,7 @@ mod gc;
 mod orphans;
 mod pulls;
 mod reap;
+mod retention;
 mod scrub;
 mod sweep;
 
@@ -61,7 +62,8 @@ impl Registry {
                 self.collect(),
                 self.watch_orphans(),
                 self.scrub(),
-                self.keep_pulls()
+                self.keep_pulls(),
+                Box::pin(self.keep_schedule())
             )
         };
         tokio::select! {

@@ -19,6 +19,7 @@ mod leases;
 mod memory;
 mod orphans;
 mod recall;
+mod rules;
 mod scrub;
 mod sessions;
 mod space;

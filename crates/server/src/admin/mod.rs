@@ -19,9 +19,12 @@ mod call;
 mod check;
 mod endpoint;
 mod gc;
+mod mode;
+mod policies;
 mod refusal;
 mod reply;
 mod request;
+mod retention;
 mod scrub;
 pub mod types;
 mod usage;
@@ -60,7 +63,10 @@ fn api() -> Api {
     let api = backup::routes(api);
     let api = scrub::routes(api);
     let api = check::routes(api);
-    usage::routes(api)
+    let api = usage::routes(api);
+    let api = policies::routes(api);
+    let api = retention::routes(api);
+    mode::routes(api)
 }
 
 /// The routes, and the document that describes them.

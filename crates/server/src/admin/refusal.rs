@@ -7,8 +7,8 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
-use registry::Error as E;
 use registry::backup::{FailureKind, kind_of};
+use registry::{Error as E, RuleError};
 use serde_json::{Value, json};
 
 use super::reply;
@@ -156,6 +156,7 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::ManifestInvalid(_)
         | E::Missing(_)
         | E::Source(_)
+        | E::Rule(RuleError::Bad(_))
         | E::UrlRefused { .. } => (StatusCode::BAD_REQUEST, "LF-API-001"),
         E::ManifestTooLarge { .. } | E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "LF-API-007"),
         E::Busy | E::Closing | E::Broken | E::TooManyUploads { .. } | E::Interrupted(_) => {
@@ -166,15 +167,21 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::ManifestUnknown(_)
         | E::RepositoryUnknown(_)
         | E::NotDamaged(_)
-        | E::Gone(_) => (StatusCode::NOT_FOUND, "LF-API-011"),
+        | E::Gone(_)
+        | E::Rule(RuleError::Unknown(_)) => (StatusCode::NOT_FOUND, "LF-API-011"),
         E::BlobInUse { .. }
         | E::AlreadyRunning(_)
         | E::ManifestInUse { .. }
         | E::OutOfOrder(_)
         | E::PreconditionFailed
         | E::DeleteDisabled
-        | E::ReadOnly => (StatusCode::CONFLICT, "LF-API-012"),
-        E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "LF-API-013"),
+        | E::ReadOnly
+        | E::ReadOnlyMode { .. }
+        | E::TagImmutable { .. }
+        | E::Rule(RuleError::OfFile(_) | RuleError::Broken(..))
+        | E::RetentionBusy
+        | E::RetentionWaits(_) => (StatusCode::CONFLICT, "LF-API-012"),
+        E::NoRoom | E::OverQuota(_) => (StatusCode::INSUFFICIENT_STORAGE, "LF-API-013"),
         E::Backup(_) | E::Bundle(_) => match kind_of(error) {
             FailureKind::Full => (StatusCode::INSUFFICIENT_STORAGE, "LF-API-013"),
             FailureKind::Missing => (StatusCode::NOT_FOUND, "LF-API-011"),

@@ -140,7 +140,7 @@ async fn handle(
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
     if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
-        return Err(Refusal::Domain(registry::Error::ReadOnly));
+        return Err(Refusal::Domain(server.registry.read_only()));
     }
     let (outlet, inlet) = match sender.shortcuts(head.version) {
         Some(Shortcuts { outlet, inlet }) => (Some(outlet), Some(inlet)),

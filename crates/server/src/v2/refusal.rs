@@ -284,6 +284,12 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
             ))]
         }
         E::NoRoom => vec![entry(Some(json!({ "reason": "disk full" })))],
+        E::TagImmutable { tag, digest, rule } => {
+            vec![entry(Some(
+                json!({ "tag": tag, "digest": digest.to_string(), "rule": rule }),
+            ))]
+        }
+        E::OverQuota(refusal) => vec![entry(Some(quota_detail(refusal)))],
         E::BlobTooLarge { .. }
         | E::AlreadyRunning(_)
         | E::UploadUnknown
@@ -297,6 +303,10 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::PreconditionFailed
         | E::DeleteDisabled
         | E::ReadOnly
+        | E::ReadOnlyMode { .. }
+        | E::Rule(_)
+        | E::RetentionBusy
+        | E::RetentionWaits(_)
         | E::Busy
         | E::Closing
         | E::Broken
@@ -331,17 +341,23 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         },
         E::SizeMismatch { .. } | E::BodyCut => (StatusCode::BAD_REQUEST, Code::SizeInvalid), // code-10
         E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::Denied),             // code-12
-        E::BlobInUse { .. } | E::ManifestInUse { .. } | E::DeleteDisabled | E::ReadOnly => {
-            (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported) // code-13
-        }
+        E::BlobInUse { .. }
+        | E::ManifestInUse { .. }
+        | E::DeleteDisabled
+        | E::ReadOnly
+        | E::ReadOnlyMode { .. } => (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported), // code-13
         E::AlreadyRunning(_) => (StatusCode::CONFLICT, Code::Denied),
+        E::TagImmutable { .. } | E::OverQuota(_) => (StatusCode::FORBIDDEN, Code::Denied), // code-12
         E::TooManyUploads { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests), // code-14
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        // Adopting and exporting are no requests; they fail where they were asked for.
+        // Adopting, exporting and rules are no requests of clients; they fail where they were asked for.
         E::BlobDamaged(_)
         | E::ManifestDamaged(_)
+        | E::Rule(_)
+        | E::RetentionBusy
+        | E::RetentionWaits(_)
         | E::Adopt(_)
         | E::Remote(_)
         | E::Source(_)
@@ -352,6 +368,24 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         | E::Store(_)
         | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),
     }
+}
+
+/// The numbers of a quota, for programs.
+fn quota_detail(refusal: &registry::QuotaRefusal) -> Value {
+    let over = &refusal.over;
+    let biggest: Vec<Value> = refusal
+        .biggest
+        .iter()
+        .map(|(what, size)| json!({ "what": what, "size": size }))
+        .collect();
+    let limited = match over.limited {
+        registry::Limited::Bytes => "bytes",
+        registry::Limited::Tags => "tags",
+    };
+    json!({
+        "quota": over.quota, "limited": limited, "used": over.used, "limit": over.limit, "wanted": over.wanted,
+        "biggest": biggest,
+    })
 }
 
 /// The whole chain of causes, which the answer does not carry.

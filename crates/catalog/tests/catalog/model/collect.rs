@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::run::Run;
-use super::world::{Content, Grave, InTrash, Model, Repo, blobs, children, later};
+use super::world::{Content, Grave, InTrash, Live, Model, Repo, blobs, children, later};
 use crate::harness::{DAY, GRACE, KEEP, LEASE, UNDO};
 
 impl Model {
@@ -78,7 +78,10 @@ impl Repo {
                 Some(op) if !is_rooted => {
                     self.trash(document, op, now, (begun[op] + UNDO).max(now));
                 }
-                _ => (live.until, live.follows) = (None, None),
+                _ => {
+                    live.loose = live.until.filter(|_| !is_rooted);
+                    (live.until, live.follows) = (None, None);
+                }
             }
         }
     }
@@ -182,8 +185,14 @@ impl Run<'_> {
         let found = self.house.write(look).await;
         let live = self.model.repos[repo].live.get_mut(&document);
         assert_eq!(found, live.is_some());
-        if let Some(live) = live.filter(|live| live.until.is_some_and(|until| until < now + KEEP / 2)) {
+        let must_renew = |live: &Live| {
+            live.until
+                .or(live.loose)
+                .is_some_and(|until| until < now + KEEP / 2)
+        };
+        if let Some(live) = live.filter(|live| must_renew(live)) {
             live.until = Some(later(live.until, now + KEEP));
+            live.loose = None;
         }
     }
 

@@ -5,6 +5,7 @@
 //! is reachable is still there, and nothing else. `PROPTEST_CASES` says how many sequences, `SEED` which: it is printed.
 
 mod collect;
+mod retain;
 mod run;
 mod world;
 
@@ -51,6 +52,15 @@ pub(crate) enum Step {
         repo: usize,
         document: usize,
     },
+    /// A rule lets a tag go.
+    Retain {
+        repo: usize,
+        tag: usize,
+    },
+    /// Rules let everything go that nothing holds.
+    RetainLoose {
+        repo: usize,
+    },
     Restore,
     DeleteRepo {
         repo: usize,
@@ -89,6 +99,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(repo, document, tags, absent)| Step::Put { repo, document, tags, absent }),
         2 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Untag { repo, tag }),
         8 => (repo.clone(), document.clone()).prop_map(|(repo, document)| Step::Trash { repo, document }),
+        3 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Retain { repo, tag }),
+        2 => repo.clone().prop_map(|repo| Step::RetainLoose { repo }),
         4 => Just(Step::Restore),
         1 => repo.clone().prop_map(|repo| Step::DeleteRepo { repo }),
         2 => (repo.clone(), 0..BLOBS).prop_map(|(repo, blob)| Step::Look { repo, blob }),

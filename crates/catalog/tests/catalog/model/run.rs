@@ -103,6 +103,8 @@ impl Run<'_> {
                 }
             }
             Step::Trash { repo, document } => self.trash(repo, document).await,
+            Step::Retain { repo, tag } => self.retain(repo, tag).await,
+            Step::RetainLoose { repo } => self.retain_loose(repo).await,
             Step::Restore => self.restore().await,
             Step::DeleteRepo { repo } => self.delete_repo(repo).await,
             Step::Look { repo, blob } => self.look(repo, blob).await,
@@ -198,6 +200,7 @@ impl Run<'_> {
             number,
             until: Some(later(until, kept)),
             follows: None,
+            loose: None,
         };
         model.live.insert(document, live);
         for &tag in tags {
@@ -247,6 +250,7 @@ impl Run<'_> {
                 is_whole: false,
                 tags,
                 undone: false,
+                retained: false,
             });
         }
     }
@@ -271,6 +275,7 @@ impl Run<'_> {
             is_whole: true,
             tags: BTreeMap::new(),
             undone: false,
+            retained: false,
         });
         self.model.graves.push(Grave {
             op: self.model.trash.len() - 1,
@@ -291,6 +296,7 @@ impl Run<'_> {
             life,
             is_whole,
             tags,
+            retained,
             ..
         } = self.model.trash[op].clone();
         let now = self.model.now;
@@ -314,16 +320,19 @@ impl Run<'_> {
             .filter(|&(_, trashed)| trashed.op == op)
             .map(|(&one, _)| one)
             .collect();
-        if next.is_empty() {
+        if next.is_empty() && !retained {
             assert_eq!(restored, Restored::Gone);
             return;
         }
+        let before = model.clone();
         for live in model.live.values_mut().filter(|live| live.follows == Some(op)) {
             live.follows = None;
         }
         let mut back = model.revive(next, now + KEEP);
+        let (mut set, mut taken) = (false, false);
         for (tag, document) in tags {
             if model.tags.contains_key(&tag) {
+                taken = true;
                 continue;
             }
             if model.trashed.contains_key(&document) {
@@ -332,7 +341,18 @@ impl Run<'_> {
             }
             if model.live.contains_key(&document) {
                 model.tags.insert(tag, document);
+                set = true;
             }
+        }
+        if back.is_empty() && !set {
+            // Nothing was done, then.
+            *model = before;
+            if taken {
+                assert!(matches!(restored, Restored::Taken(_)), "{restored:?}");
+            } else {
+                assert_eq!(restored, Restored::Gone);
+            }
+            return;
         }
         let Restored::Done { manifests, .. } = restored else {
             panic!("{restored:?}")

@@ -87,6 +87,8 @@ pub(crate) struct Live {
     pub(crate) until: Option<i64>,
     /// The delete that it follows when its lease ends.
     pub(crate) follows: Option<usize>,
+    /// The end of its last lease, if nothing held it then.
+    pub(crate) loose: Option<i64>,
 }
 
 /// A document in the trash.
@@ -109,6 +111,8 @@ pub(crate) struct Undoable {
     pub(crate) is_whole: bool,
     pub(crate) tags: BTreeMap<usize, usize>,
     pub(crate) undone: bool,
+    /// Whether a rule took a tag, and the manifest follows only later.
+    pub(crate) retained: bool,
 }
 
 /// A repository that is deleted.
@@ -173,7 +177,7 @@ impl Repo {
     pub(crate) fn keep(&mut self, document: usize, until: i64) {
         if let Some(live) = self.live.get_mut(&document) {
             live.until = Some(later(live.until, until));
-            live.follows = None;
+            (live.follows, live.loose) = (None, None);
         }
     }
 
@@ -213,6 +217,7 @@ impl Repo {
                     number,
                     until: Some(until),
                     follows: None,
+                    loose: None,
                 };
                 self.live.insert(document, live);
                 back.insert(document);

@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod gc;
+mod rules;
 mod scrub;
 mod usage;
 mod why;
@@ -24,6 +25,11 @@ pub use backup::{
 pub use check::{CheckCounts, CheckOrder, CheckProblem, CheckStatus};
 pub use gc::{
     GcPause, GcPending, GcResumed, GcRun, GcRunRequest, GcStatus, GcUrgent, GcWaiting, PendingKind,
+};
+pub use rules::{
+    ImmutableSpec, Mode, ModeRequest, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec,
+    RetentionDecision, RetentionReport, RetentionRun, RetentionRunRequest, RetentionSpec, RetentionStatus,
+    RetentionTotals, Untagged,
 };
 pub use scrub::{
     DamageCause, Damaged, DamagedKind, NeededBy, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubSource,

@@ -1,0 +1,585 @@
+//! Rules about repositories and tags: a dry run says what a run does, quotas say what is biggest, and read-only by command
+//! holds over a restart.
+
+use oci::{Digest, Reference};
+use policy::{
+    ImmutableSpec, QuotaRule, QuotaSpec, RetentionRule, RetentionSpec, Schedule, Untagged, Verdict,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use registry::{Decision, Error, PolicyKind, Registry, RuleError, Rules, WrittenRules};
+
+use crate::house::{House, body, delete, digest_of, image, noise, pull, push, push_in_parts, push_manifest};
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+fn rules(written: WrittenRules) -> Rules {
+    Rules {
+        gc_start_delay_ms: 0,
+        written,
+        ..Rules::default()
+    }
+}
+
+fn spec(name: &str) -> RetentionSpec {
+    RetentionSpec {
+        name: name.to_owned(),
+        repositories: "**".to_owned(),
+        ..RetentionSpec::default()
+    }
+}
+
+fn retention(specs: impl IntoIterator<Item = RetentionSpec>) -> WrittenRules {
+    let rule = |spec| RetentionRule::new(spec, 86_400).unwrap();
+    WrittenRules {
+        schedule: Some(Schedule::new("0 4 * * *").unwrap()),
+        retention: specs.into_iter().map(rule).collect(),
+        ..WrittenRules::default()
+    }
+}
+
+async fn push_image(registry: &Registry, at: &str, seed: u64) -> Digest {
+    let (repository, _) = at.split_once([':', '@']).unwrap();
+    let layer = push_in_parts(registry, repository, &noise(seed, 20_000))
+        .await
+        .unwrap();
+    let config = push_in_parts(registry, repository, format!("{{\"n\":{seed}}}").as_bytes())
+        .await
+        .unwrap();
+    push_manifest(registry, at, image(&config, &[layer]))
+        .await
+        .unwrap()
+}
+
+async fn leads(registry: &Registry, at: &str) -> bool {
+    let (repository, reference) = at.split_once([':', '@']).unwrap();
+    registry
+        .stat_manifest(&pull(repository), &reference.parse::<Reference>().unwrap())
+        .await
+        .is_ok()
+}
+
+/// Everything that a run would do and leave, page by page.
+async fn plan(registry: &Registry, page: usize) -> Vec<Decision> {
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let step = registry.retention_plan(None, next, page).await.unwrap();
+        all.extend(step.decisions);
+        match step.next {
+            None => return all,
+            // As it travels through the API.
+            Some(cursor) => {
+                next = Some(serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap());
+            }
+        }
+    }
+}
+
+fn going(decisions: &[Decision]) -> Vec<String> {
+    let goes = decisions
+        .iter()
+        .filter(|one| matches!(one.verdict, Verdict::Goes(_)));
+    goes.map(|one| match &one.tag {
+        Some(tag) => format!("{}:{tag}", one.repository),
+        None => format!("{}@{}", one.repository, one.digest),
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_does_what_the_dry_run_said_and_it_can_be_undone() {
+    let house = House::new();
+    let written = retention([RetentionSpec {
+        tags: vec!["pr-*".into()],
+        keep_last: Some(1),
+        untagged: Some(Untagged::OlderSeconds(2 * 86_400)),
+        ..spec("pr")
+    }]);
+    let registry = house.open_with(rules(written)).await;
+    let old = push_image(&registry, "a:pr-1", 1).await;
+    house.clock.advance(HOUR);
+    push_image(&registry, "a:pr-2", 2).await;
+    push_image(&registry, "a:main", 3).await;
+    let loose = push_image(
+        &registry,
+        &format!("a@{}", {
+            let layer = digest_of(&noise(4, 20_000));
+            let config = digest_of(b"{\"n\":4}");
+            digest_of(&image(&config, &[layer]))
+        }),
+        4,
+    )
+    .await;
+    let page = plan(&registry, 1).await;
+    assert_eq!(going(&page), ["a:pr-1"]);
+    let reasons: Vec<_> = page.iter().map(|one| one.verdict.clone()).collect();
+    assert!(
+        matches!(&reasons[..], [.., Verdict::Goes(_)]) && reasons.contains(&Verdict::NoRule),
+        "{reasons:?}"
+    );
+    for _ in 0..4 {
+        house.clock.advance(DAY);
+        registry.gc_run().await.unwrap();
+    }
+    assert_eq!(
+        going(&plan(&registry, 7).await),
+        ["a:pr-1".to_owned(), format!("a@{loose}")]
+    );
+    let totals = registry.retention_totals(None).await.unwrap();
+    assert_eq!(
+        (totals.tags_examined, totals.tags_removed, totals.untagged_removed),
+        (3, 1, 1)
+    );
+    assert_eq!((totals.freed.manifests, totals.freed.bytes), (2, 2 * 20_007));
+    let report = registry.retention_run(None, "bee").await.unwrap();
+    assert_eq!(
+        (report.repositories, report.tags, report.manifests, report.changed),
+        (1, 1, 2, 0)
+    );
+    assert!(!leads(&registry, "a:pr-1").await && !leads(&registry, &format!("a@{loose}")).await);
+    assert!(
+        leads(&registry, &format!("a@{old}")).await,
+        "until its lease ends"
+    );
+    assert_eq!(going(&plan(&registry, 7).await), Vec::<String>::new());
+    let history = registry.retention_history(None, 10).await.unwrap();
+    assert_eq!(
+        (history[0].actor.as_deref(), history[0].outcome.tags),
+        (Some("bee"), 1)
+    );
+    for _ in 0..10 {
+        house.clock.advance(DAY);
+        registry.gc_run().await.unwrap();
+    }
+    assert!(!leads(&registry, &format!("a@{old}")).await);
+    assert!(leads(&registry, "a:main").await && leads(&registry, "a:pr-2").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_runs_it_once_and_not_while_the_clock_is_in_doubt() {
+    let house = House::new();
+    let written = retention([RetentionSpec {
+        keep_newer_seconds: Some(3 * 86_400),
+        ..spec("new")
+    }]);
+    let registry = house.open_with(rules(written)).await;
+    push_image(&registry, "a:x", 1).await;
+    assert_eq!(
+        registry.retention_when_due().await.unwrap(),
+        None,
+        "not yet four o'clock"
+    );
+    house.clock.advance(DAY);
+    let first = registry.retention_when_due().await.unwrap().unwrap();
+    assert_eq!((first.repositories, first.tags), (1, 0));
+    assert_eq!(registry.retention_when_due().await.unwrap(), None);
+    // Somebody sets the clock a year ahead: everything would be old.
+    house.clock.set(365 * DAY);
+    assert_eq!(registry.retention_when_due().await.unwrap(), None);
+    assert!(matches!(
+        registry.retention_run(None, "bee").await,
+        Err(Error::RetentionWaits(_))
+    ));
+    assert!(leads(&registry, "a:x").await);
+    house.clock.set(-365 * DAY);
+    registry.gc_run().await.unwrap();
+    registry.gc_resume().await.unwrap();
+    house.clock.advance(DAY);
+    assert_eq!(registry.retention_when_due().await.unwrap().unwrap().tags, 0);
+    house.clock.advance(3 * DAY);
+    assert_eq!(registry.retention_when_due().await.unwrap().unwrap().tags, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_something_needs_stays_whatever_the_rules_say() {
+    let house = House::new();
+    let all_go = RetentionSpec {
+        keep_matching: vec!["nothing-is-called-so".into()],
+        untagged: Some(Untagged::OlderSeconds(86_400)),
+        ..spec("all")
+    };
+    let registry = house.open_with(rules(retention([all_go]))).await;
+    let child = push_image(&registry, "a:child", 1).await;
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": child.to_string(), "size": 1}],
+    });
+    push_manifest(
+        &registry,
+        "a:nothing-is-called-so",
+        serde_json::to_vec(&index).unwrap(),
+    )
+    .await
+    .unwrap();
+    let hex = child.to_string().replace(':', "-");
+    push_image(&registry, &format!("a:{hex}.sig"), 2).await;
+    house.clock.advance(DAY);
+    let report = registry.retention_run(None, "bee").await.unwrap();
+    assert_eq!(
+        (report.tags, report.manifests),
+        (1, 0),
+        "the tag of the child alone"
+    );
+    for _ in 0..20 {
+        house.clock.advance(DAY);
+        registry.gc_run().await.unwrap();
+        registry.retention_run(None, "bee").await.unwrap();
+    }
+    assert!(leads(&registry, &format!("a@{child}")).await && leads(&registry, &format!("a:{hex}.sig")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_by_command_hold_beside_those_of_the_file_and_over_a_restart() {
+    let house = House::new();
+    let of_file = || {
+        rules(retention([RetentionSpec {
+            keep_last: Some(1),
+            ..spec("file")
+        }]))
+    };
+    let registry = house.open_with(of_file()).await;
+    let mine = RetentionSpec {
+        keep_last: Some(5),
+        ..spec("mine")
+    };
+    assert!(registry.set_retention(&mine, "bee").await.unwrap());
+    assert!(!registry.set_retention(&mine, "bee").await.unwrap());
+    let taken = RetentionSpec {
+        keep_last: Some(5),
+        ..spec("file")
+    };
+    assert!(matches!(
+        registry.set_retention(&taken, "bee").await,
+        Err(Error::Rule(RuleError::OfFile(_)))
+    ));
+    let bad = RetentionSpec {
+        untagged: Some(Untagged::OlderSeconds(60)),
+        ..spec("bad")
+    };
+    assert!(matches!(
+        registry.set_retention(&bad, "bee").await,
+        Err(Error::Rule(RuleError::Bad(_)))
+    ));
+    registry.close().await;
+    drop(registry);
+    let registry = house.open_with(of_file()).await;
+    let names: Vec<_> = registry
+        .retention_rules()
+        .into_iter()
+        .map(|rule| rule.name)
+        .collect();
+    assert_eq!(names, ["file", "mine"]);
+    for (name, error) in [
+        ("file", RuleError::OfFile("file".into())),
+        ("none", RuleError::Unknown("none".into())),
+    ] {
+        match registry.remove_policy(PolicyKind::Retention, name).await {
+            Err(Error::Rule(found)) => assert_eq!(found, error),
+            other => panic!("{other:?}"),
+        }
+    }
+    registry
+        .remove_policy(PolicyKind::Retention, "mine")
+        .await
+        .unwrap();
+    assert_eq!(registry.retention_rules().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tag_goes_while_a_rule_cannot_be_used() {
+    let house = House::new();
+    let registry = house.open_with(rules(WrittenRules::default())).await;
+    let short = RetentionSpec {
+        keep_last: Some(1),
+        untagged: Some(Untagged::OlderSeconds(86_400)),
+        ..spec("mine")
+    };
+    registry.set_retention(&short, "bee").await.unwrap();
+    // A longer lease makes `older` too short.
+    registry.set_rules(Rules {
+        lease_ms: 2 * DAY,
+        ..rules(WrittenRules::default())
+    });
+    assert!(registry.retention_rules()[0].ignored.is_some());
+    let broken = registry.retention_run(None, "bee").await;
+    assert!(
+        matches!(broken, Err(Error::Rule(RuleError::Broken(..)))),
+        "{broken:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn immutable_tags_are_refused_and_kept_by_retention() {
+    let house = House::new();
+    let all_go = RetentionSpec {
+        keep_matching: vec!["none".into()],
+        ..spec("all")
+    };
+    let registry = house.open_with(rules(retention([all_go]))).await;
+    push_image(&registry, "a:v1", 1).await;
+    let locked = ImmutableSpec {
+        repositories: "**".into(),
+        tags: vec!["v*".into()],
+        except: vec![],
+    };
+    registry.set_immutable(&locked, "bee").await.unwrap();
+    let config = push_in_parts(&registry, "a", b"{}").await.unwrap();
+    let moved = push_manifest(&registry, "a:v1", image(&config, &[])).await;
+    assert!(
+        matches!(&moved, Err(Error::TagImmutable { rule, .. }) if &**rule == "**"),
+        "{moved:?}"
+    );
+    let deleted = registry
+        .delete_manifest(&delete("a"), &"v1".parse().unwrap())
+        .await;
+    assert!(matches!(deleted, Err(Error::TagImmutable { .. })));
+    house.clock.advance(DAY);
+    assert_eq!(registry.retention_run(None, "bee").await.unwrap().tags, 0);
+    assert!(leads(&registry, "a:v1").await);
+    registry.remove_policy(PolicyKind::Immutable, "**").await.unwrap();
+    assert_eq!(registry.retention_run(None, "bee").await.unwrap().tags, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_refuses_before_the_bytes_come_and_says_what_is_biggest() {
+    let house = House::new();
+    let quota = QuotaSpec {
+        repositories: "team/".into(),
+        bytes: Some(50_000),
+        tags: None,
+    };
+    let written = WrittenRules {
+        quotas: vec![QuotaRule::new(quota).unwrap()],
+        ..WrittenRules::default()
+    };
+    let registry = house.open_with(rules(written)).await;
+    push_image(&registry, "team/big:x", 1).await;
+    push_image(&registry, "other/a:x", 1).await;
+    let large = noise(9, 40_000);
+    let refused = registry
+        .push_blob(&push("team/b"), digest_of(&large), Some(40_000), body(&[]))
+        .await;
+    let Err(error @ Error::OverQuota(_)) = refused else {
+        panic!("{refused:?}")
+    };
+    let words = error.to_string();
+    assert!(
+        words.contains("team/ may have 50.0 kB; 20.0 kB are used"),
+        "{words}"
+    );
+    assert!(words.contains("biggest: team/big (20.0 kB)"), "{words}");
+    // Without a length it is found out at the end, and nothing is left behind.
+    let refused = registry
+        .push_blob(&push("team/b"), digest_of(&large), None, body(&large))
+        .await;
+    assert!(matches!(refused, Err(Error::OverQuota(_))), "{refused:?}");
+    // What the repository has already costs nothing, however full it is.
+    let there = noise(1, 20_000);
+    registry
+        .push_blob(&push("team/big"), digest_of(&there), Some(20_000), body(&there))
+        .await
+        .unwrap();
+    registry
+        .push_blob(&push("other/a"), digest_of(&large), Some(40_000), body(&large))
+        .await
+        .unwrap();
+    let session = registry
+        .begin_upload(&push("team/b"), oci::Algorithm::Sha256)
+        .await
+        .unwrap();
+    let chunk = registry::Chunk {
+        at: None,
+        length: Some(40_000),
+    };
+    let refused = registry
+        .append(&push("team/b"), session.id, chunk, body(&large))
+        .await;
+    assert!(matches!(refused, Err(Error::OverQuota(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_only_by_command_holds_over_a_restart_and_ends_by_command() {
+    let house = House::new();
+    let registry = house.open().await;
+    push_image(&registry, "a:x", 1).await;
+    registry
+        .set_mode(true, Some("moving the disks"), "bee")
+        .await
+        .unwrap();
+    registry.close().await;
+    drop(registry);
+    let registry = house.open().await;
+    let refused = push_in_parts(&registry, "a", b"more").await;
+    let Err(error @ Error::ReadOnlyMode { .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(error.to_string().contains("moving the disks (bee)"), "{error}");
+    assert!(leads(&registry, "a:x").await);
+    assert!(matches!(
+        registry.retention_run(None, "bee").await,
+        Err(Error::ReadOnlyMode { .. })
+    ));
+    registry.set_mode(false, None, "bee").await.unwrap();
+    push_in_parts(&registry, "a", b"more").await.unwrap();
+    // The setting holds as well.
+    registry.set_rules(Rules {
+        read_only: true,
+        ..Rules::default()
+    });
+    assert!(registry.mode().by_setting);
+    assert!(matches!(
+        push_in_parts(&registry, "a", b"much more").await,
+        Err(Error::ReadOnly)
+    ));
+}
+
+/// One rule out of small numbers, so that rules meet.
+fn some_rule() -> impl Strategy<Value = RetentionSpec> {
+    let tags = proptest::option::of(0..3_u8);
+    let keeps = (
+        proptest::option::of(1..4_u32),
+        proptest::option::of(1..6_u64),
+        proptest::option::of(0..3_u8),
+        proptest::option::of(1..6_u64),
+    );
+    (tags, keeps, proptest::bool::ANY, 0..3_u8).prop_map(
+        |(tags, (last, newer, matching, pulled), untagged, name)| RetentionSpec {
+            name: format!("rule-{name}"),
+            repositories: "**".to_owned(),
+            tags: tags
+                .map(|n| format!("{}*", ["a", "b", "c"][usize::from(n)]))
+                .into_iter()
+                .collect(),
+            keep_last: last,
+            keep_newer_seconds: newer.map(|days| days * 86_400),
+            keep_matching: matching.map(|n| format!("*{n}")).into_iter().collect(),
+            keep_pulled_seconds: pulled.map(|days| days * 86_400),
+            untagged: untagged.then_some(Untagged::OlderSeconds(86_400)),
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Do {
+    Push { tag: u8, number: u8, image: u8 },
+    Index { tag: u8, of: u8 },
+    Untag { tag: u8, number: u8 },
+    Wait(i64),
+    Collect,
+}
+
+fn some_step() -> impl Strategy<Value = Do> {
+    prop_oneof![
+        6 => (0..3_u8, 0..4_u8, 0..6_u8).prop_map(|(tag, number, image)| Do::Push { tag, number, image }),
+        2 => (0..3_u8, 0..6_u8).prop_map(|(tag, of)| Do::Index { tag, of }),
+        1 => (0..3_u8, 0..4_u8).prop_map(|(tag, number)| Do::Untag { tag, number }),
+        3 => (1..50_i64).prop_map(|hours| Do::Wait(hours * HOUR)),
+        2 => Just(Do::Collect),
+    ]
+}
+
+async fn build(house: &House, registry: &Registry, steps: &[Do]) {
+    let name = |tag: u8| ["a", "b", "c"][usize::from(tag)];
+    for step in steps {
+        match *step {
+            Do::Push { tag, number, image } => {
+                let config = push_in_parts(registry, "r", format!("{{\"n\":{image}}}").as_bytes())
+                    .await
+                    .unwrap();
+                let at = format!("r:{}{number}", name(tag));
+                push_manifest(registry, &at, crate::house::image(&config, &[]))
+                    .await
+                    .unwrap();
+            }
+            Do::Index { tag, of } => {
+                let config = digest_of(format!("{{\"n\":{of}}}").as_bytes());
+                let child = digest_of(&crate::house::image(&config, &[]));
+                let index = serde_json::json!({
+                    "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                    "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": child.to_string(), "size": 1}],
+                });
+                // Refused where the child is not there: fine.
+                let _ = push_manifest(
+                    registry,
+                    &format!("r:{}i", name(tag)),
+                    serde_json::to_vec(&index).unwrap(),
+                )
+                .await;
+            }
+            Do::Untag { tag, number } => {
+                let reference = format!("{}{number}", name(tag)).parse().unwrap();
+                let _ = registry.delete_manifest(&delete("r"), &reference).await;
+            }
+            Do::Wait(ms) => house.clock.advance(ms),
+            Do::Collect => drop(registry.gc_run().await.unwrap()),
+        }
+    }
+}
+
+/// On any catalog and with any rules: a run removes exactly what the dry run says, in pages of any size; nothing that a
+/// rule keeps goes; every image that a tag leads to is whole; and no more room is made than was said.
+#[test]
+fn a_dry_run_says_what_a_run_does() {
+    let cases = std::env::var("PROPTEST_CASES").map_or(40, |text| text.parse().unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let steps = proptest::collection::vec(some_step(), 1..40);
+    let specs = proptest::collection::vec(some_rule(), 1..4);
+    let outcome = runner.run(&(steps, specs, 1..9_usize), |(steps, specs, page)| {
+        let mut names = std::collections::BTreeSet::new();
+        let made = specs.into_iter().filter(|spec| names.insert(spec.name.clone()));
+        let made: Vec<_> = made
+            .filter_map(|spec| RetentionRule::new(spec, 86_400).ok())
+            .collect();
+        runtime.block_on(async {
+            let house = House::new();
+            let written = WrittenRules {
+                retention: made,
+                ..WrittenRules::default()
+            };
+            let registry = house.open_with(rules(written)).await;
+            build(&house, &registry, &steps).await;
+            let before = plan(&registry, page).await;
+            assert_eq!(
+                going(&before),
+                going(&plan(&registry, 1000).await),
+                "pages change nothing"
+            );
+            let totals = registry.retention_totals(None).await.unwrap();
+            let report = registry.retention_run(None, "bee").await.unwrap();
+            assert_eq!((report.tags, report.changed), (totals.tags_removed, 0));
+            for one in &before {
+                let Some(tag) = &one.tag else {
+                    let goes = matches!(one.verdict, Verdict::Goes(_));
+                    assert_eq!(leads(&registry, &format!("r@{}", one.digest)).await, !goes);
+                    continue;
+                };
+                let goes = matches!(one.verdict, Verdict::Goes(_));
+                assert_eq!(leads(&registry, &format!("r:{tag}")).await, !goes, "{one:?}");
+            }
+            let stays: Vec<_> = before
+                .iter()
+                .filter(|one| !matches!(one.verdict, Verdict::Goes(_)))
+                .collect();
+            for _ in 0..12 {
+                house.clock.advance(2 * DAY);
+                registry.gc_run().await.unwrap();
+            }
+            for one in stays {
+                assert!(
+                    leads(&registry, &format!("r@{}", one.digest)).await,
+                    "{one:?} was kept"
+                );
+            }
+        });
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
