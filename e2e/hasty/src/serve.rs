@@ -78,7 +78,7 @@ pub(crate) async fn serve(data: &Path, listen: SocketAddr) -> Result<(), Trouble
 }
 
 /// The registry, its catalog, and the folder of both.
-async fn open(data: &Path) -> Result<(Registry, Catalog, std::path::PathBuf), Trouble> {
+pub(crate) async fn open(data: &Path) -> Result<(Registry, Catalog, std::path::PathBuf), Trouble> {
     let store = FsStore::open(data, Arc::new(HostFiles), FsOptions::default())?;
     let folder = store.folder().to_owned();
     let catalog = Catalog::open_sqlite(&folder.join("catalog/landfall.db"), SqliteOptions::default())?;

@@ -124,7 +124,7 @@ async fn every_write_path_can_be_stopped_at_every_point_while_garbage_is_collect
         looks.spawn(async move {
             for (fate, disk) in point.disks {
                 let name = format!("{}, {fate:?}", point.name);
-                recovery::check(&name, disk, &point.catalog, &point.facts, point.now).await;
+                recovery::look_at(&name, disk, &point.catalog, &point.facts, point.now).await;
             }
         });
     }

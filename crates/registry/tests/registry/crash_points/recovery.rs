@@ -1,7 +1,6 @@
 //! What must hold on what a stop left: every fact, every invariant, every row with its bytes and every file with its row;
 //! and when everything is deleted and all windows have passed, nothing is left.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,13 +9,14 @@ use oci::{Digest, Reference};
 use registry::{Clock, Registry};
 use rusqlite::Connection;
 use store::testing::SimDisk;
-use store::{Access, Files, FsStore, Location};
+use store::{Access, Files, FsStore};
 
 use super::story::{ALL_WINDOWS, Facts, ROOT, options, rules};
+use crate::check::{self, DEEP};
 use crate::house::{StoppedClock, delete, digest_of, pull, push, read};
 
 /// Opens what is left, and looks.
-pub(super) async fn check(name: &str, disk: SimDisk, catalog: &Path, facts: &Facts, now: i64) {
+pub(super) async fn look_at(name: &str, disk: SimDisk, catalog: &Path, facts: &Facts, now: i64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("landfall.db");
     std::fs::copy(catalog, &path).unwrap();
@@ -26,21 +26,18 @@ pub(super) async fn check(name: &str, disk: SimDisk, catalog: &Path, facts: &Fac
         .unwrap_or_else(|error| panic!("{name}: the store does not open: {error}"));
     let catalog = Catalog::open_sqlite(&path, SqliteOptions { readers: 1 }).unwrap();
     let ticking: Arc<dyn Clock> = clock.clone();
-    let registry = Registry::open(store.clone(), catalog.clone(), ticking, rules())
+    let registry = Registry::open(store, catalog, ticking, rules())
         .await
         .unwrap_or_else(|error| panic!("{name}: the registry does not open: {error}"));
     let left = Left {
         name,
         registry,
-        catalog,
-        store,
         disk,
         rows: Mutex::new(Connection::open(&path).unwrap()),
         clock,
     };
     left.facts(facts).await;
-    left.rows_have_their_bytes().await;
-    left.files_have_their_place().await;
+    left.rows_and_files_agree().await;
     // What the collector does now breaks none of it, and the clock stands still.
     left.registry.gc_run().await.unwrap();
     left.facts(facts).await;
@@ -51,8 +48,6 @@ pub(super) async fn check(name: &str, disk: SimDisk, catalog: &Path, facts: &Fac
 struct Left<'a> {
     name: &'a str,
     registry: Registry,
-    catalog: Catalog,
-    store: FsStore,
     disk: SimDisk,
     rows: Mutex<Connection>,
     clock: Arc<StoppedClock>,
@@ -108,52 +103,21 @@ impl Left<'_> {
         {
             assert!(status.offset <= sent, "{name}: more bytes than were sent");
         }
-        let wrong = self.catalog.read(catalog::audit).await.unwrap();
-        assert!(wrong.is_empty(), "{name}: {wrong:#?}");
     }
 
-    async fn rows_have_their_bytes(&self) {
-        for location in self.texts("SELECT location FROM blobs WHERE location IS NOT NULL") {
-            let location: Location = location.parse().unwrap();
-            let sql = format!("SELECT size FROM blobs WHERE location = '{location}'");
-            let size = self.number(&sql);
-            let file = self.store.open_blob(&location, size.cast_unsigned()).await;
-            let file = file.unwrap_or_else(|error| panic!("{}: {location}: {error}", self.name));
-            let mut bytes = Vec::new();
-            while bytes.len() < usize::try_from(size).unwrap() {
-                bytes.extend_from_slice(&file.read_at(bytes.len() as u64, 1 << 20).await.unwrap());
-            }
-            assert_eq!(digest_of(&bytes), *location.digest(), "{}: torn", self.name);
-        }
-    }
-
-    /// Files of uploads have rows at once; stored ones have a row, or are put aside by the first look.
-    async fn files_have_their_place(&self) {
+    /// Every row has its bytes, and every file its row or a place aside, after the first look for orphans.
+    async fn rows_and_files_agree(&self) {
+        let (_, problems) = check::check(&self.registry, DEEP).await;
+        assert!(problems.is_empty(), "{}: {problems:#?}", self.name);
         self.registry.scan_orphans().await.unwrap();
-        let mut known: BTreeSet<String> = self
-            .texts("SELECT location FROM blobs WHERE location IS NOT NULL")
-            .into_iter()
-            .collect();
-        known.extend(self.texts("SELECT location FROM tombstones"));
-        for file in self.files("blobs") {
-            let below = file.strip_prefix(format!("{ROOT}/landfall/blobs")).unwrap();
-            assert!(
-                known.contains(below.to_str().unwrap()),
-                "{}: {} is in no row",
-                self.name,
-                below.display()
-            );
-        }
-        let uploads = self.texts("SELECT lower(hex(id)) FROM uploads");
-        for file in self.files("uploads") {
-            let id = file.file_stem().unwrap().to_str().unwrap().replace('-', "");
-            assert!(
-                uploads.contains(&id),
-                "{}: {} has no row",
-                self.name,
-                file.display()
-            );
-        }
+        let (report, problems) = check::check(&self.registry, DEEP).await;
+        assert!(problems.is_empty(), "{}: {problems:#?}", self.name);
+        assert_eq!(
+            (report.unknown, report.left_uploads),
+            (0, 0),
+            "{}: files without a row",
+            self.name
+        );
     }
 
     /// Everything is deleted, and all windows pass.
