@@ -3,9 +3,10 @@
 //!
 //! The story runs once, on a disk in memory. Before each change that anybody makes to that disk, and after each step, it is
 //! as if the machine stopped there: the disk is copied, as a killed process leaves it and as a power cut may, and the
-//! catalog as it was committed then (a commit is one durable step). `story` is what is done and what was promised,
+//! catalog as it was committed then (a commit is one durable step). `story` is what is done, `facts` what was promised,
 //! `recovery` what must hold afterwards.
 
+mod facts;
 mod recovery;
 mod story;
 
@@ -17,7 +18,8 @@ use store::testing::{Fate, FaultyFiles, Op, SimDisk};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use story::{Facts, Moment, Story};
+use facts::{Facts, Moment};
+use story::Story;
 
 /// What a cut by chance may do, beside keeping and losing everything.
 const CHANCES: u64 = 2;

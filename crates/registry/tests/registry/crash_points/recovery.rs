@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use store::testing::SimDisk;
 use store::{Access, Files, FsStore};
 
-use super::story::{ALL_WINDOWS, Facts, ROOT, options, rules};
+use super::facts::Facts;
+use super::story::{ALL_WINDOWS, ROOT, options, rules};
 use crate::check::{self, DEEP};
 use crate::house::{StoppedClock, delete, digest_of, pull, push, read};
 
@@ -159,7 +160,7 @@ impl Left<'_> {
     fn live(&self, repository: &str) -> Vec<Digest> {
         let sql = format!(
             "SELECT lower(hex(m.digest)) FROM manifests m JOIN repos r ON r.id = m.repo_id
-             WHERE r.name = '{repository}' AND m.trashed_at IS NULL"
+             WHERE r.name = '{repository}' AND r.deleted_at IS NULL AND m.trashed_at IS NULL"
         );
         let digests = self.texts(&sql).into_iter();
         digests

@@ -4,11 +4,10 @@
 //! what is certain. The collector takes turns without pause beside all of it.
 //! Units: milliseconds of a clock that only the story moves.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use catalog::{Catalog, Restored, SqliteOptions, Tx};
+use catalog::{Catalog, RestoreWish, Restored, SqliteOptions, Tx};
 use oci::{Digest, Reference};
 use registry::{Chunk, Clock, MountFrom, Registry, Rules};
 use store::testing::FaultyFiles;
@@ -16,6 +15,7 @@ use store::{Files, FsOptions, FsStore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::facts::{Facts, Moment};
 use crate::house::{
     StoppedClock, body, delete, digest_of, image, noise, pull, push, push_in_parts, push_manifest,
 };
@@ -26,7 +26,7 @@ pub(super) const ROOT: &str = "/data";
 pub(super) const ALL_WINDOWS: i64 = 1_000;
 
 /// All steps, in their order.
-pub(super) const STEPS: [&str; 12] = [
+pub(super) const STEPS: [&str; 14] = [
     "P-UPLOAD",
     "P-PUBLISH",
     "P-MOUNT",
@@ -35,6 +35,8 @@ pub(super) const STEPS: [&str; 12] = [
     "P-UNTAG",
     "P-TRASH",
     "P-RESTORE",
+    "repository deleted",
+    "repository restored",
     "P-UNLINK",
     "P-PURGE",
     "P-ORPHAN",
@@ -59,39 +61,6 @@ pub(super) fn options() -> FsOptions {
         buffers: 4,
         buffer_bytes: 64 * 1024,
         ..FsOptions::default()
-    }
-}
-
-/// What is certain.
-#[derive(Clone, Default)]
-pub(super) struct Facts {
-    /// A repository's blob is served, or is not.
-    pub(super) blobs: BTreeMap<(String, Digest), bool>,
-    /// The same for its manifests.
-    pub(super) manifests: BTreeMap<(String, Digest), bool>,
-    /// Where its tag leads.
-    pub(super) tags: BTreeMap<(String, String), Option<Digest>>,
-    /// An upload, and how many bytes were sent.
-    pub(super) upload: Option<(Uuid, u64)>,
-    /// What has been pushed: the bytes of blobs, and the documents with what they name. Never in doubt.
-    pub(super) contents: BTreeMap<Digest, Vec<u8>>,
-    pub(super) named: BTreeMap<Digest, Vec<Digest>>,
-}
-
-/// What somebody sees who looks in the middle of a step.
-#[derive(Clone)]
-pub(super) struct Moment {
-    facts: Arc<Mutex<Facts>>,
-    step: Arc<Mutex<&'static str>>,
-    clock: Arc<StoppedClock>,
-}
-
-impl Moment {
-    /// The step, what is certain in it, and the time: read first, because facts end before time goes by.
-    pub(super) fn now(&self) -> (&'static str, Facts, i64) {
-        let now = self.clock.now_ms();
-        let facts = self.facts.lock().unwrap().clone();
-        (*self.step.lock().unwrap(), facts, now)
     }
 }
 
@@ -217,6 +186,7 @@ impl Story {
         self.begin("P-RESTORE");
         self.restore("a", "two", &two).await;
         after();
+        self.whole_repository("b", "one", &one, after).await;
         self.begin("P-UNLINK");
         let loose = ("a".to_owned(), self.content(noise(9, 40_000)));
         push_in_parts(&self.registry, "a", &noise(9, 40_000))
@@ -239,6 +209,38 @@ impl Story {
         }
         let gone = self.registry.blob_size(&pull("a"), &two.layer).await;
         assert!(gone.is_err(), "the story has collected what it deleted");
+    }
+
+    /// Deletes a repository with its one image, and takes that back.
+    async fn whole_repository(&self, name: &str, tag: &str, image: &Image, after: &impl Fn()) {
+        let doubt = |facts: &mut Facts| {
+            facts.manifests.retain(|(repository, _), _| repository != name);
+            facts.tags.retain(|(repository, _), _| repository != name);
+            facts.blobs.retain(|(repository, _), _| repository != name);
+        };
+        let settle = |facts: &mut Facts, is_there: bool| {
+            let blobs = facts.named[&image.digest].clone();
+            let here = |digest| (name.to_owned(), digest);
+            facts
+                .blobs
+                .extend(blobs.into_iter().map(|blob| (here(blob), is_there)));
+            facts.manifests.insert(here(image.digest.clone()), is_there);
+            let leads_to = is_there.then(|| image.digest.clone());
+            facts.tags.insert((name.to_owned(), tag.to_owned()), leads_to);
+        };
+        self.begin("repository deleted");
+        self.facts(doubt);
+        self.registry.delete_repository(&delete(name)).await.unwrap();
+        self.facts(|facts| settle(facts, false));
+        after();
+        self.begin("repository restored");
+        let op = self.registry.find_in_trash(&pull(name), None).await.unwrap();
+        self.facts(doubt);
+        let wish = RestoreWish::default();
+        let restored = self.registry.restore(&push(name), op.unwrap(), wish, None).await;
+        assert!(matches!(restored, Ok(Restored::Repository(_))), "{restored:?}");
+        self.facts(|facts| settle(facts, true));
+        after();
     }
 
     async fn leftovers(&self, after: &impl Fn()) {
