@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::address::ListenAddr;
 use crate::assemble_rules;
-use crate::assemble_tls;
 use crate::finding::{Code, Finding, Report};
 use crate::links::Prefix;
 use crate::load::ReadFile;
@@ -16,11 +15,12 @@ use crate::origin::Origin;
 use crate::rate::Rate;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Admin, Auth, Backup, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level,
-    Limits, Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Admin, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits,
+    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
 use crate::value::{Count, Fields, Headers, Limit, Patterns, Size, Texts};
+use crate::{assemble_backup, assemble_tls};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
 pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
@@ -35,9 +35,7 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         auth,
         http: http(read, is_named, report),
         tls,
-        backup: Backup {
-            to: read.optional("backup.to"),
-        },
+        backup: assemble_backup::backup(read, report),
         admin: Admin {
             users: read.read::<Texts>("admin.users").0,
             socket: read.optional("admin.socket"),

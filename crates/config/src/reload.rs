@@ -8,13 +8,12 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 25] = [
+const RELOADED: [&str; 24] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",
     "auth",
     "admin.users",
-    "backup.to",
     "http.prefix",
     "http.host",
     "http.relativeurls",

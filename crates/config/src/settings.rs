@@ -68,6 +68,10 @@ pub struct Retention {
 pub struct Backup {
     /// `backup.to`: the folder that they go to.
     pub to: Option<PathBuf>,
+    /// `backup.schedule`: when one is made by itself.
+    pub schedule: Option<Schedule>,
+    /// `backup.keep`: how many of the latest stay there then.
+    pub keep: Option<u32>,
 }
 
 /// `admin`: who works with the admin API, and where.

@@ -118,12 +118,12 @@ async fn serve(
     open_debug(&settings, &health, metrics, &stop).await?;
     let purging = settings.storage.upload_purging;
     let jobs = {
+        let backups = super::backup::planned(&settings, &registry, &stop);
         let (registry, stop) = (registry.clone(), stop.clone());
         let dry_run = purging.is_some_and(|purging| purging.dry_run);
         tokio::spawn(async move {
-            registry
-                .run_jobs(purging.map(|purging| purging.interval), dry_run, stop)
-                .await;
+            let jobs = registry.run_jobs(purging.map(|purging| purging.interval), dry_run, stop);
+            tokio::join!(jobs, backups);
         })
     };
     let reload = Reload {

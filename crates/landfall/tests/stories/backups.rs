@@ -353,3 +353,31 @@ fn bundles_go_from_one_registry_to_another() {
     assert_eq!(first.code, Some(0), "{first:?}");
     expect_served(here.how(), &new, "team/app", "1", &image("one"));
 }
+
+#[test]
+fn a_plan_is_told_and_one_that_cannot_be_kept_is_refused() {
+    let builder = Landfall::builder();
+    let (_, to) = target(&builder);
+    let plan = |yaml: &str| builder.clone().config(&format!("version: 0.1\nbackup: {yaml}\n"));
+    let words = [
+        ("{schedule: '30 2 * * *'}", "`backup.schedule` needs `backup.to`"),
+        ("{to: /x, schedule: every night}", "no schedule"),
+        ("{to: /x, schedule: '30 2 30 2 *'}", "never"),
+        ("{to: /x, keep: 0}", "at least 1"),
+        ("{to: /x, keep: some}", "backup.keep"),
+    ];
+    for (yaml, word) in words {
+        plan(yaml).start_refused().expect_invalid_configuration(&[word]);
+    }
+    let landfall = plan(&format!("{{to: {to}, schedule: '30 2 29 2 *', keep: 3}}")).start();
+    let status = succeeds(&on_data(landfall.how(), &["backup", "status", "--json"]));
+    assert_eq!(status["to"], to, "{status}");
+    let next = status["next_at"].as_str().unwrap_or_default();
+    assert!(next.contains("-02-29T02:30:00"), "{status}");
+    landfall.push("a", "1", &image("one"));
+    let made = succeeds(&on_data(landfall.how(), &["backup", "--json"]));
+    assert_eq!(
+        made["copied"], 1,
+        "without a word it goes where the plan goes: {made}"
+    );
+}

@@ -263,7 +263,7 @@ impl Registry {
             .map_err(|denied| Error::Interrupted(denied.to_string()))?;
         match self.delete_manifest(&permit, &reference).await {
             Ok(()) => imported.tags_removed += 1,
-            Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_)) => {}
+            Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Gone(_)) => {}
             Err(Error::DeleteDisabled) => imported.tags_kept.push(format!("{name}:{}", tag.name)),
             Err(error) => return Err(error),
         }

@@ -33,7 +33,7 @@ async fn led(registry: &Registry, repository: &str, tag: &str) -> Option<Digest>
     let reference: Reference = tag.parse().unwrap();
     match registry.manifest(&pull(repository), &reference).await {
         Ok(found) => Some(found.stat.digest),
-        Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_)) => None,
+        Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Gone(_)) => None,
         Err(error) => panic!("{error:?}"),
     }
 }

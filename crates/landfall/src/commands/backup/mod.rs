@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 5 no such backup, 6 the place is none or another one goes on, 7 content is damaged, 9 no room, 130 interrupted.
 
+mod planned;
 pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::progress::{Meter, size};
 use crate::admin::{Table, Target, print_json};
 use crate::failure::Failure;
 use crate::output;
+pub(crate) use planned::planned;
 use work::{Work, absolute, meter_of, say};
 
 /// Arguments of `backup`.

@@ -29,12 +29,12 @@ async fn churn(house: Arc<House>, registry: Registry, name: &'static str, stop: 
             let tag = ((number + 3) % 7).to_string().parse().unwrap();
             let digest = match registry.manifest(&pull(name), &tag).await {
                 Ok(manifest) => manifest.stat.digest,
-                Err(Error::ManifestUnknown(_)) => continue,
+                Err(Error::ManifestUnknown(_) | Error::Gone(_)) => continue,
                 Err(error) => panic!("{error:?}"),
             };
             let reference = oci::Reference::Digest(digest);
             match registry.delete_manifest(&delete(name), &reference).await {
-                Ok(()) | Err(Error::ManifestUnknown(_)) => {}
+                Ok(()) | Err(Error::ManifestUnknown(_) | Error::Gone(_)) => {}
                 Err(error) => panic!("{error:?}"),
             }
         }
