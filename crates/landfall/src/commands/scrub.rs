@@ -187,7 +187,13 @@ fn run_by_server(
         sleep(pause);
         pause = (pause * 2).min(most);
         let status: ScrubStatus = api.get("/api/v1/scrub")?;
-        run = status.run.unwrap_or(run);
+        // A server that started anew knows nothing of it.
+        run = status.run.ok_or_else(|| {
+            Failure::temporary(
+                "LF-SCR-002",
+                "the server was restarted: what was read stays known\n  fix   run the same command again",
+            )
+        })?;
     }
     Ok((run, report_of(api)?))
 }

@@ -96,7 +96,7 @@ fn a_layer_that_rotted_is_found_named_and_healed_by_the_next_push() {
     );
     let doctor = landfall.does(&["doctor"]);
     assert!(
-        doctor.stdout.contains("1 blobs or manifests are damaged"),
+        doctor.stdout.contains("a blob or manifest is damaged"),
         "{doctor:?}"
     );
     let refused = landfall

@@ -67,18 +67,17 @@ impl FolderSource {
             below(&["blobs", algorithm, &hex]),
             below(&[algorithm, &hex]),
         ];
-        // Ours have a unique ending, so the folder is looked through.
         for root in [below(&["landfall", "blobs"]), below(&["blobs"]), below(&[])] {
             let shard = root.join(algorithm).join(&hex[..3]);
+            places.push(shard.join(&hex)); // of a backup
+            // In a data folder they have a unique ending, so it is looked through.
             match fs::read_dir(&shard) {
                 Ok(entries) => {
                     for entry in entries {
                         let entry = entry?;
                         let name = entry.file_name();
-                        if name
-                            .to_str()
-                            .is_some_and(|name| name.split('.').next() == Some(&*hex))
-                        {
+                        let ours = name.to_str().and_then(|name| name.split_once('.'));
+                        if ours.is_some_and(|(digest, uid)| digest == hex && uid != "part") {
                             places.push(entry.path());
                         }
                     }

@@ -360,6 +360,47 @@ async fn a_source_heals_what_it_has_and_nothing_else_is_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_and_a_copy_of_a_data_folder_are_sources_too() {
+    let house = House::new();
+    let registry = house.open_with(rules()).await;
+    let layers = [
+        push_image(&registry, "team/app:1", 1, 300_000).await,
+        push_image(&registry, "team/app:2", 2, 300_000).await,
+    ];
+    let copies = tempfile::tempdir().unwrap();
+    registry
+        .backup(copies.path(), None, |_| {}, &never())
+        .await
+        .unwrap();
+    let copied = file_of(&house, &layers[1]);
+    let below = copied.strip_prefix(house.path()).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let to = data.path().join(below);
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::copy(&copied, &to).unwrap();
+    for layer in &layers {
+        std::fs::remove_file(file_of(&house, layer)).unwrap();
+    }
+    let here = FolderSource::named(data.path().to_str().unwrap()).unwrap();
+    let run = registry
+        .scrub_run(ScrubWanted::default(), Some(&*here), &never())
+        .await
+        .unwrap();
+    assert_eq!((run.found, run.healed, run.not_healed), (2, 1, 1));
+    let backup = FolderSource::named(copies.path().to_str().unwrap()).unwrap();
+    let only_heal = ScrubWanted {
+        sample: 0,
+        rate: None,
+    };
+    let run = registry
+        .scrub_run(only_heal, Some(&*backup), &never())
+        .await
+        .unwrap();
+    assert_eq!((run.files, run.healed, run.not_healed), (0, 1, 0));
+    assert_eq!(check(&registry, DEEP).await.1, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scrubbing_rests_when_it_is_off_paused_or_nothing_may_be_written() {
     let house = House::new();
     let registry = house.open_with(rules()).await;

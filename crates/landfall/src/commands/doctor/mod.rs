@@ -192,7 +192,10 @@ fn stored(settings: &Settings) -> Option<Check> {
     } else {
         Check::problem(
             NAME,
-            format!("{} blobs or manifests are damaged", status.damaged),
+            match status.damaged {
+                1 => "a blob or manifest is damaged".to_owned(),
+                more => format!("{more} blobs or manifests are damaged"),
+            },
             "landfall scrub status names them, and who needs them",
         )
     })
