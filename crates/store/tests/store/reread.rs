@@ -123,7 +123,8 @@ async fn the_page_cache_stays_as_it_was() {
         }
         forget();
         read_back(&store, location, size).await.unwrap();
-        for at in (0..size).step_by(64 * 1024) {
+        // Not at the first byte, which the look above has just asked for.
+        for at in (64 * 1024..size).step_by(64 * 1024) {
             assert!(!is_there(at), "byte {at} was left there, direct: {direct}");
         }
         read(&blob).await;
