@@ -372,12 +372,12 @@ async fn a_backup_and_a_copy_of_a_data_folder_are_sources_too() {
         .backup(copies.path(), None, |_| {}, &never())
         .await
         .unwrap();
-    let copied = file_of(&house, &layers[1]);
-    let below = copied.strip_prefix(house.path()).unwrap();
+    let stored = file_of(&house, &layers[1]);
+    let below = stored.strip_prefix(house.path()).unwrap();
     let data = tempfile::tempdir().unwrap();
     let to = data.path().join(below);
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-    std::fs::copy(&copied, &to).unwrap();
+    std::fs::copy(&stored, &to).unwrap();
     for layer in &layers {
         std::fs::remove_file(file_of(&house, layer)).unwrap();
     }
