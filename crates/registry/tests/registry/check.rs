@@ -176,13 +176,17 @@ async fn damage_in_the_catalog_itself_is_found() {
     let registry = house.open().await;
     let (_, problems) = check(&registry, DEEP).await;
     let words: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(problems.len(), 4, "{words:#?}");
-    assert!(words[0].contains("counters"), "{words:#?}");
+    let (counters, rest): (Vec<_>, Vec<_>) = words.iter().partition(|words| words.contains("counters"));
     assert!(
-        words[1].contains("its bytes have changed (in the catalog)"),
+        counters.iter().any(|words| words.contains("repository")),
         "{words:#?}"
     );
-    assert!(words[2].starts_with("manifest "), "{words:#?}");
+    assert_eq!(rest.len(), 3, "{words:#?}");
+    assert!(
+        rest[0].contains("its bytes have changed (in the catalog)"),
+        "{words:#?}"
+    );
+    assert!(rest[1].starts_with("manifest "), "{words:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! is reachable is still there, and nothing else. `PROPTEST_CASES` says how many sequences, `SEED` which: it is printed.
 
 mod collect;
+mod compare;
 mod retain;
 mod run;
 mod world;
