@@ -49,6 +49,8 @@ pub struct TrashEntry {
     pub remote: Option<String>,
     /// Until when it can be taken back.
     pub until: i64,
+    /// Why, where a rule took it.
+    pub reason: Option<String>,
     /// Tags that went, some of them if they are many.
     pub tags: Vec<Tag>,
     /// Manifests that went.
@@ -81,7 +83,8 @@ pub fn list_trash(
     let wanted = limit.saturating_add(1);
     let mut found = match repo {
         None => tx.query(
-            "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until
+            "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
+           o.reason
              FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
              WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?1 AND (o.until, o.id) < (?2, ?3)
              ORDER BY o.until DESC, o.id DESC LIMIT ?4",
@@ -93,7 +96,7 @@ pub fn list_trash(
             for id in ids_of(tx, name)? {
                 all.extend(tx.query(
                     "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote,
-                       o.until
+                       o.until, o.reason
                      FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
                      WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?2
                        AND (o.until, o.id) < (?3, ?4) ORDER BY o.until DESC, o.id DESC LIMIT ?5",
@@ -121,7 +124,8 @@ pub fn list_trash(
 /// One entry; none if the operation cannot be taken back, or was.
 pub fn trash_entry(tx: &mut Tx<'_>, op: i64) -> Result<Option<TrashEntry>, Error> {
     let found = tx.first(
-        "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until
+        "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
+           o.reason
          FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
          WHERE o.id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL",
         values![op],
@@ -161,6 +165,7 @@ fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
         by: row.get(7)?,
         remote: row.get(8)?,
         until: row.get(9)?,
+        reason: row.get(10)?,
         tags: Vec::new(),
         manifests: 0,
         frees: Some(0),

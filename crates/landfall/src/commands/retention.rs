@@ -387,7 +387,7 @@ fn apply(arguments: &RunArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "run {}: {} tags went, and {} manifests with them or when their lease ends; landfall trash list",
+        "run {}: {} tags went, and {} manifests with them or when their lease ends; they can be restored",
         report.id, report.tags, report.manifests
     ));
     Ok(())

@@ -7,7 +7,9 @@ use policy::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use registry::{Decision, Error, PolicyKind, Registry, RuleError, Rules, WrittenRules};
+use registry::{
+    Decision, Error, PolicyKind, Registry, RestoreWish, Restored, RuleError, Rules, WrittenRules,
+};
 
 use crate::house::{House, body, delete, digest_of, image, noise, pull, push, push_in_parts, push_manifest};
 
@@ -154,6 +156,41 @@ async fn a_run_does_what_the_dry_run_said_and_it_can_be_undone() {
     }
     assert!(!leads(&registry, &format!("a@{old}")).await);
     assert!(leads(&registry, "a:main").await && leads(&registry, "a:pr-2").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rule_took_is_in_the_trash_with_its_name_and_comes_back() {
+    let house = House::new();
+    let written = retention([RetentionSpec {
+        keep_last: Some(1),
+        ..spec("short")
+    }]);
+    let registry = house.open_with(rules(written)).await;
+    for (seed, tag) in [(1, "a:one"), (2, "a:two"), (3, "a:three")] {
+        push_image(&registry, tag, seed).await;
+        house.clock.advance(HOUR);
+    }
+    registry.retention_run(None, "bee").await.unwrap();
+    house.clock.advance(2 * DAY);
+    registry.gc_run().await.unwrap();
+    let everything = access::Caller::anybody().may_list_catalog();
+    let trash = registry
+        .list_trash(&everything, None, None, 10)
+        .await
+        .unwrap()
+        .items;
+    let targets: Vec<&str> = trash.iter().map(|entry| entry.target.as_str()).collect();
+    assert!(
+        targets.len() == 2 && targets.contains(&"one") && targets.contains(&"two"),
+        "{targets:?}"
+    );
+    for entry in trash {
+        assert_eq!(entry.reason.as_deref(), Some("retention run 1, rule short"));
+        let wish = RestoreWish::default();
+        let restored = registry.restore(&push("a"), entry.op, wish, None).await.unwrap();
+        assert!(matches!(restored, Restored::Done { .. }), "{restored:?}");
+        assert!(leads(&registry, &format!("a:{}", entry.target)).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,12 +367,22 @@ async fn immutable_tags_are_refused_and_kept_by_retention() {
         matches!(&moved, Err(Error::TagImmutable { rule, .. }) if &**rule == "**"),
         "{moved:?}"
     );
+    push_image(&registry, "a:latest", 2).await;
+    let latest = registry::MoveTo::Reference("latest".parse().unwrap());
+    let rolled = registry
+        .move_tag(&push("a"), &"v1".parse().unwrap(), latest, false)
+        .await;
+    assert!(matches!(rolled, Err(Error::TagImmutable { .. })), "{rolled:?}");
     let deleted = registry
         .delete_manifest(&delete("a"), &"v1".parse().unwrap())
         .await;
     assert!(matches!(deleted, Err(Error::TagImmutable { .. })));
     house.clock.advance(DAY);
-    assert_eq!(registry.retention_run(None, "bee").await.unwrap().tags, 0);
+    assert_eq!(
+        registry.retention_run(None, "bee").await.unwrap().tags,
+        1,
+        "latest"
+    );
     assert!(leads(&registry, "a:v1").await);
     registry.remove_policy(PolicyKind::Immutable, "**").await.unwrap();
     assert_eq!(registry.retention_run(None, "bee").await.unwrap().tags, 1);
