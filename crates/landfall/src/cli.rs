@@ -19,10 +19,13 @@ use crate::commands::import::ImportArguments;
 use crate::commands::man::ManArguments;
 use crate::commands::mode::ModeArguments;
 use crate::commands::policies::{ImmutableCommand, QuotaCommand};
+use crate::commands::repo::RepoCommand;
 use crate::commands::restore::RestoreArguments;
 use crate::commands::retention::RetentionCommand;
 use crate::commands::scrub::ScrubCommand;
+use crate::commands::tag::TagCommand;
 use crate::commands::tls::TlsCommand;
+use crate::commands::trash::TrashCommand;
 use crate::commands::user::UserCommand;
 use crate::commands::version::VersionArguments;
 use crate::commands::why::WhyCommand;
@@ -92,6 +95,15 @@ Examples:
   landfall restore /mnt/disk/landfall --data /srv/new      everything, into an empty folder
   landfall restore /mnt/disk/landfall --repo team/app      one repository, into the server that runs here")]
     Restore(RestoreArguments),
+    /// See repositories; rename, delete and restore them, and give one an undo window of its own
+    #[command(subcommand)]
+    Repo(RepoCommand),
+    /// See tags and their history; set one back to what it was
+    #[command(subcommand)]
+    Tag(TagCommand),
+    /// See what was deleted; bring it back, or end it for good
+    #[command(subcommand)]
+    Trash(TrashCommand),
     /// See where the bytes are, and what deleting would free
     Du(DuArguments),
     /// Say why something is as it is

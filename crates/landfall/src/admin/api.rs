@@ -53,6 +53,15 @@ impl Api {
         self.object(&self.send("POST", path, body)?)
     }
 
+    /// Asks for something to be as it is said.
+    pub(crate) fn put<T: Document + DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.object(&self.send("PUT", path, body)?)
+    }
+
     /// Asks for something to be removed.
     pub(crate) fn delete<T: Document + DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.object(&self.ask("DELETE", path, None)?)

@@ -48,6 +48,7 @@ mod rules;
 mod settings;
 mod stop_and_go_on;
 mod tags_while_pushing;
+mod undo;
 mod unix_socket;
 mod upload_limits;
 mod upload_sessions;

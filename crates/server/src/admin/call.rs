@@ -68,6 +68,17 @@ impl Call {
         self.actor().starts_with("local:")
     }
 
+    /// A permit for a repository.
+    pub fn may<R: access::Right>(
+        &self,
+        right: R,
+        repository: &oci::RepositoryName,
+    ) -> Result<access::Permit<R>, Refusal> {
+        self.caller
+            .may(right, repository)
+            .map_err(|denied| Refusal::new(http::StatusCode::FORBIDDEN, "LF-API-005", denied.to_string()))
+    }
+
     /// The domain.
     #[must_use]
     pub fn registry(&self) -> &Registry {

@@ -23,9 +23,12 @@ mod mode;
 mod policies;
 mod refusal;
 mod reply;
+mod repositories;
 mod request;
 mod retention;
 mod scrub;
+mod tags;
+mod trash;
 pub mod types;
 mod usage;
 mod why;
@@ -66,6 +69,9 @@ fn api() -> Api {
     let api = usage::routes(api);
     let api = policies::routes(api);
     let api = retention::routes(api);
+    let api = tags::routes(api);
+    let api = trash::routes(api);
+    let api = repositories::routes(api);
     mode::routes(api)
 }
 

@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod gc;
+mod history;
 mod rules;
 mod scrub;
 mod usage;
@@ -25,6 +26,11 @@ pub use backup::{
 pub use check::{CheckCounts, CheckOrder, CheckProblem, CheckStatus};
 pub use gc::{
     GcPause, GcPending, GcResumed, GcRun, GcRunRequest, GcStatus, GcUrgent, GcWaiting, PendingKind,
+};
+pub use history::{
+    Repository, RepositoryDeleted, RepositoryRename, RepositorySet, Tag, TagDeleted, TagMove, TagMoved,
+    TagStep, TagStepKind, TagTaken, TrashEmptied, TrashEmpty, TrashItem, TrashKind, TrashRestore,
+    TrashRestored,
 };
 pub use rules::{
     ImmutableSpec, Mode, ModeRequest, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec,
