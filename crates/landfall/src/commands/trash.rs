@@ -188,13 +188,14 @@ fn empty(arguments: &EmptyArguments) -> Result<(), Failure> {
         .into_iter()
         .filter(|item| item.at.0 <= before)
         .collect();
-    let mut plan: String = ending.iter().map(|item| format!("  {}\n", what(item))).collect();
+    let mut lines: Vec<String> = ending.iter().map(|item| format!("  {}", what(item))).collect();
     let frees = ending.iter().filter_map(|item| item.frees).sum();
-    plan.push_str(&format!(
-        "{} deletes can never be taken back then; {} or more are free a lease later\n",
+    lines.push(format!(
+        "{} deletes can never be taken back then; {} or more are free a lease later",
         ending.len(),
         size(frees)
     ));
+    let plan = lines.join("\n") + "\n";
     if !arguments.consent.asked(&plan, "End it for good?")? {
         return Ok(());
     }

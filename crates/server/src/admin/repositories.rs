@@ -56,7 +56,7 @@ async fn list(call: Call, page: Page) -> Result<Listing<Repository>, Refusal> {
         .repository_views(&permit, page.after()?, page.limit)
         .await?;
     let last = views.items.last().map(|view| view.name.to_string());
-    let items = views.items.into_iter().map(repository).collect();
+    let items = views.items.iter().map(repository).collect();
     Ok(Listing::new(items, last.filter(|_| views.more).as_ref()))
 }
 
@@ -67,7 +67,7 @@ async fn show(call: Call, Path(name): Path<String>) -> Result<Answer<Repository>
 async fn shown(call: &Call, name: &RepositoryName) -> Result<Answer<Repository>, Refusal> {
     let permit = call.may(Pull, name)?;
     Ok(Answer(repository(
-        call.registry().repository_view(&permit).await?,
+        &call.registry().repository_view(&permit).await?,
     )))
 }
 
@@ -110,7 +110,7 @@ async fn delete(call: Call, Path(name): Path<String>) -> Result<Answer<Repositor
     }))
 }
 
-fn repository(view: RepositoryView) -> Repository {
+fn repository(view: &RepositoryView) -> Repository {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let seconds = |ms: i64| u64::try_from(ms / 1000).unwrap_or(0);
     Repository {
