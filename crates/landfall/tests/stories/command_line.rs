@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
 
-const COMMANDS: [&str; 47] = [
+const COMMANDS: [&str; 61] = [
     "serve",
     "config check",
     "config explain",
