@@ -95,7 +95,7 @@ Examples:
   landfall restore /mnt/disk/landfall --data /srv/new      everything, into an empty folder
   landfall restore /mnt/disk/landfall --repo team/app      one repository, into the server that runs here")]
     Restore(RestoreArguments),
-    /// See repositories; rename, delete and restore them, and give one an undo window of its own
+    /// See repositories; rename, delete and restore them; give one its own undo window
     #[command(subcommand)]
     Repo(RepoCommand),
     /// See tags and their history; set one back to what it was
@@ -112,9 +112,9 @@ Examples:
     /// See what waits to be collected and when it goes; hurry, pause or resume that
     #[command(subcommand)]
     Gc(GcCommand),
-    /// Compare the catalog with the stored files: every row has its bytes, every byte its row
+    /// Compare the catalog with the stored files: rows have their bytes, bytes their rows
     Check(StoreCheckArguments),
-    /// See what is damaged and who needs it; read stored bytes back, and heal them from a source
+    /// See what is damaged and who needs it; read bytes back, and heal them
     #[command(subcommand)]
     Scrub(ScrubCommand),
     /// Say which tags go and which stay; see what that would do, and do it
@@ -129,6 +129,7 @@ Examples:
     /// Refuse writes while the server runs, or take them again
     Mode(ModeArguments),
     /// Say why there is nothing to collect; for scripts of the older registry
+    #[command(hide = true)] // nobody types it: the list fits a screen without it
     GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend
     Doctor(DoctorArguments),
