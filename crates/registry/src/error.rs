@@ -127,7 +127,9 @@ pub enum Error {
         reason: String,
     },
     /// An immutable tag would have been moved or deleted.
-    #[error("tag {tag} is immutable here (rule {rule}): it stays at {digest}; push under another tag")]
+    #[error(
+        "tag {tag} is immutable here (rule {rule}): it stays at {digest}; push under another tag, or remove that rule first"
+    )]
     TagImmutable {
         /// The tag.
         tag: Box<str>,

@@ -52,7 +52,9 @@ pub enum RuleError {
     #[error("the rule cannot be used: {0}")]
     Bad(#[from] BadRule),
     /// The file has one of that name.
-    #[error("the configuration file has a rule {0:?}, which can only be changed there; choose another name")]
+    #[error(
+        "the rule {0:?} is in the configuration file: change or remove it there, and the server reads it again on SIGHUP"
+    )]
     OfFile(String),
     /// There is none of that name.
     #[error("there is no rule {0:?}")]

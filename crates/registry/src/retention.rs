@@ -98,8 +98,10 @@ pub struct RetentionReport {
     pub repositories: u64,
     /// Tags that went.
     pub tags: u64,
-    /// Manifests that went, or go when their lease ends.
+    /// Manifests that go in the end, with what hangs on them, as a dry run counts them.
     pub manifests: u64,
+    /// Of these, those that follow their tags when the lease ends; the others went at once.
+    pub following: u64,
     /// What had changed when its turn came, and stays.
     pub changed: u64,
 }

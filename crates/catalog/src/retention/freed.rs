@@ -66,6 +66,22 @@ impl WouldFree {
         Ok(())
     }
 
+    /// Manifests that have lost their last tag go, by number and repository.
+    pub fn lost_tags(&mut self, manifests: Vec<(i64, i64)>) {
+        self.waiting.extend(manifests);
+    }
+
+    /// Counts the manifests that go, looking at `some` more. None until all are counted.
+    pub fn count(&mut self, tx: &mut Tx<'_>, some: usize) -> Result<Option<u64>, Error> {
+        for _ in 0..some {
+            let Some((manifest, repo)) = self.waiting.pop() else {
+                return Ok(Some(self.gone.len() as u64));
+            };
+            self.look(tx, manifest, repo)?;
+        }
+        Ok(None)
+    }
+
     /// Looks at `some` of what goes. False when there is no more: then [`Self::sum`].
     pub fn step(&mut self, tx: &mut Tx<'_>, some: usize) -> Result<bool, Error> {
         for _ in 0..some {

@@ -69,8 +69,10 @@ impl Retaining {
 pub struct Removed {
     /// Tags.
     pub tags: usize,
-    /// Manifests that follow their last tag when the lease ends, and untagged ones that went, with what hung on those.
+    /// Untagged manifests that went, with what hung on them.
     pub manifests: usize,
+    /// Manifests that lost their last tag and follow it when the lease ends: number and repository.
+    pub untagged: Vec<(i64, i64)>,
     /// What had changed meanwhile, and stays.
     pub changed: usize,
     /// The operations, one for each that went: to bring it back by.
@@ -101,21 +103,30 @@ pub fn retain(tx: &mut Tx<'_>, with: &Retaining, batch: &[Removal]) -> Result<Op
                 reason,
             } => trash_untagged(tx, repo, with, (digest, *loose_at), reason)?,
         };
-        let Some(Went { op, manifests }) = went else {
+        let Some(Went {
+            op,
+            manifests,
+            untagged,
+        }) = went
+        else {
             removed.changed += 1;
             continue;
         };
         removed.ops.push(op);
         removed.manifests += manifests;
+        removed
+            .untagged
+            .extend(untagged.map(|manifest| (manifest, repo.id)));
         removed.tags += usize::from(matches!(one, Removal::Tag { .. }));
     }
     Ok(Some(removed))
 }
 
-/// One that went: by which operation, and how many manifests with it.
+/// One that went: by which operation, how many manifests with it, and which one follows later.
 struct Went {
     op: i64,
     manifests: usize,
+    untagged: Option<i64>,
 }
 
 /// Removes a tag; nothing if it is not as it was.
@@ -148,7 +159,11 @@ fn remove_one_tag(
     remove_tag(tx, repo, op, EventKind::Deleted, tag, &digest, with.now)?;
     keep_until(tx, manifest, with.now.saturating_add(with.keep_ms))?;
     if is_rooted(tx, manifest)? {
-        return Ok(Some(Went { op, manifests: 0 }));
+        return Ok(Some(Went {
+            op,
+            manifests: 0,
+            untagged: None,
+        }));
     }
     let follows = tx.execute(
         "UPDATE manifests SET trash_op = ?2 WHERE id = ?1 AND trashed_at IS NULL",
@@ -156,7 +171,8 @@ fn remove_one_tag(
     )?;
     Ok(Some(Went {
         op,
-        manifests: usize::from(follows > 0),
+        manifests: 0,
+        untagged: (follows > 0).then_some(manifest),
     }))
 }
 
@@ -187,5 +203,6 @@ fn trash_untagged(
     Ok(Some(Went {
         op,
         manifests: trashing.manifests.len(),
+        untagged: None,
     }))
 }

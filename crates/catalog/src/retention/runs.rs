@@ -27,7 +27,7 @@ pub struct RunOutcome {
     pub repositories: u64,
     /// Tags that went.
     pub tags: u64,
-    /// Manifests that went, or go when their lease ends.
+    /// Manifests that went, or go when their lease ends, with what hangs on them.
     pub manifests: u64,
     /// Why it ended early, if it did.
     pub error: Option<String>,

@@ -75,10 +75,23 @@ async fn a_manifest_follows_its_last_tag_when_the_lease_ends_and_comes_back_whol
     house.pass(3 * DAY);
     let removed = retain(house, "a", &["x", "z"], "us").await.unwrap();
     assert_eq!(
-        (removed.tags, removed.manifests),
-        (2, 1),
+        (removed.tags, removed.manifests, removed.untagged.len()),
+        (2, 0, 1),
         "y still leads to the image"
     );
+    let untagged = removed.untagged.clone();
+    let counted = house
+        .read(move |tx| {
+            let mut going = WouldFree::default();
+            going.lost_tags(untagged.clone());
+            loop {
+                if let Some(counted) = going.count(tx, 1)? {
+                    return Ok(counted);
+                }
+            }
+        })
+        .await;
+    assert_eq!(counted, 3, "what it lists and what signs it go with it");
     assert_eq!(house.find("a", "z").await, None);
     assert!(
         house.find("a", &index.to_string()).await.is_some(),

@@ -21,7 +21,7 @@ Examples:
   landfall quota list
   landfall quota list --json")]
     List(ListArguments),
-    /// Limit each repository that matches, or a whole namespace
+    /// Limit each repository that matches, or a whole namespace; a limit that is not given stays
     #[command(after_help = "\
 Examples:
   landfall quota set team/ --bytes 50GB     all of team/ together
@@ -44,7 +44,7 @@ Examples:
   landfall immutable list
   landfall immutable list --json")]
     List(ListArguments),
-    /// Let tags be set once, and then neither moved nor deleted
+    /// Let tags be set once, and then neither moved nor deleted; replaces the rule of that MATCH whole
     #[command(after_help = "\
 Examples:
   landfall immutable set '**' --tags 'v*'
@@ -113,17 +113,7 @@ pub(crate) fn run_quota(command: &QuotaCommand) -> Result<(), Failure> {
         QuotaCommand::List(arguments) => {
             list(&arguments.target, "quota", &["MATCH", ">BYTES", ">TAGS", "FROM"])
         }
-        QuotaCommand::Set(arguments) => set(
-            &arguments.target,
-            &PolicyOrder {
-                quota: Some(QuotaSpec {
-                    repositories: arguments.repositories.clone(),
-                    bytes: arguments.bytes,
-                    tags: arguments.tags,
-                }),
-                ..PolicyOrder::default()
-            },
-        ),
+        QuotaCommand::Set(arguments) => set_quota(arguments),
         QuotaCommand::Rm(arguments) => remove(&arguments.target, "quota", &arguments.name),
     }
 }
@@ -136,7 +126,7 @@ pub(crate) fn run_immutable(command: &ImmutableCommand) -> Result<(), Failure> {
             "immutable_tags",
             &["MATCH", "TAGS", "EXCEPT", "FROM"],
         ),
-        ImmutableCommand::Set(arguments) => set(
+        ImmutableCommand::Set(arguments) => set_immutable(
             &arguments.target,
             &PolicyOrder {
                 immutable_tags: Some(ImmutableSpec {
@@ -180,7 +170,45 @@ fn list(target: &Target, kind: &str, titles: &[&'static str]) -> Result<(), Fail
     Ok(())
 }
 
-fn set(target: &Target, order: &PolicyOrder) -> Result<(), Failure> {
+/// Sets the limits that are given; the other one stays as it is.
+fn set_quota(arguments: &QuotaArguments) -> Result<(), Failure> {
+    let api = arguments.target.open()?;
+    let mut quota = QuotaSpec {
+        repositories: arguments.repositories.clone(),
+        bytes: arguments.bytes,
+        tags: arguments.tags,
+    };
+    let old = rules(&api, "quota")?.into_iter().find_map(|one| match one.rule {
+        PolicyRule::Quota(spec) if !one.of_file && spec.repositories == quota.repositories => Some(spec),
+        _ => None,
+    });
+    // Without any limit it is a mistake, and refused.
+    if let Some(old) = old.filter(|_| quota.bytes.is_some() || quota.tags.is_some()) {
+        quota.bytes = quota.bytes.or(old.bytes);
+        quota.tags = quota.tags.or(old.tags);
+    }
+    let mut limits = Vec::new();
+    limits.extend(quota.bytes.map(size));
+    limits.extend(quota.tags.map(|tags| format!("{tags} tags")));
+    let order = PolicyOrder {
+        quota: Some(quota),
+        ..PolicyOrder::default()
+    };
+    let done: PolicySet = api.post("/api/v1/policies", &order)?;
+    if arguments.target.json {
+        print_json(done);
+        return Ok(());
+    }
+    output::line(format!(
+        "the quota of {} is {}: {}",
+        done.name,
+        if done.created { "made" } else { "changed" },
+        limits.join(", ")
+    ));
+    Ok(())
+}
+
+fn set_immutable(target: &Target, order: &PolicyOrder) -> Result<(), Failure> {
     let done: PolicySet = target.open()?.post("/api/v1/policies", order)?;
     if target.json {
         print_json(done);

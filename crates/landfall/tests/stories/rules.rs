@@ -101,7 +101,12 @@ fn rules_of_the_file_and_rules_by_command_are_listed_together() {
     let landfall = landfall.restart();
     assert!(landfall.done(&["retention", "show", "a"]).contains("a/*"));
     for (args, code, words) in [
-        (&["retention", "rm", "of-file"][..], 6, "configuration file"),
+        (
+            &["retention", "rm", "of-file"][..],
+            6,
+            "configuration file: change or remove it there",
+        ),
+        (&["retention", "set", "a", "--keep-last", "1"], 6, "--name"),
         (
             &["retention", "set", "x", "--name", "of-file", "--keep-last", "1"],
             6,
@@ -198,6 +203,11 @@ fn an_immutable_tag_is_set_once() {
     landfall.push(REPO, "v2-rc1", &second);
     landfall.expect_image(REPO, "v1", &first);
     assert!(landfall.done(&["immutable", "list"]).contains("v*-rc*"));
+    let kept = landfall.does(&["tag", "delete", &format!("{REPO}:v1"), "--yes"]);
+    assert!(
+        kept.code == Some(6) && kept.stderr.contains("landfall immutable rm '**'"),
+        "{kept:?}"
+    );
     landfall.done(&["immutable", "rm", "**"]);
     landfall.push(REPO, "v1", &second);
 }
@@ -238,6 +248,20 @@ fn over_quota_a_push_is_told_what_is_used_and_what_is_biggest() {
         landfall.done(&["quota", "list"]).contains("100 kB")
             || landfall.done(&["quota", "list"]).contains("100.0 kB")
     );
+}
+
+#[test]
+fn a_limit_that_is_not_given_stays() {
+    let landfall = Landfall::start();
+    landfall.done(&["quota", "set", "qq", "--bytes", "5MB"]);
+    let said = landfall.done(&["quota", "set", "qq", "--tags", "3"]);
+    assert_eq!(said, "the quota of qq is changed: 5.0 MB, 3 tags\n");
+    let list = landfall.done_json(&["quota", "list"]);
+    assert_eq!(
+        list["items"][0]["rule"]["quota"],
+        serde_json::json!({"match": "qq", "bytes": 5_000_000, "tags": 3})
+    );
+    assert_eq!(landfall.does(&["quota", "set", "qq"]).code, Some(2));
 }
 
 #[test]

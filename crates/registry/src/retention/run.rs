@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{PauseCause, Removal, Removed, Retaining, RunOutcome, Turn};
+use catalog::{PauseCause, Removal, Removed, Retaining, RunOutcome, Turn, WouldFree};
 use oci::RepositoryName;
 use policy::Verdict;
 
@@ -51,7 +51,14 @@ impl Registry {
             id,
             ..RetentionReport::default()
         };
-        let outcome = self.walk_and_remove(&walk, &turn, by, &mut report).await;
+        let mut untagged = Vec::new();
+        let outcome = self
+            .walk_and_remove(&walk, &turn, by, &mut report, &mut untagged)
+            .await;
+        let counted = self.count_following(untagged).await;
+        report.following = counted.as_ref().map_or(0, |&following| following);
+        report.manifests += report.following;
+        let outcome = outcome.and(counted.map(drop));
         let done = RunOutcome {
             repositories: report.repositories,
             tags: report.tags,
@@ -102,6 +109,7 @@ impl Registry {
         turn: &Turn,
         by: Option<&str>,
         report: &mut RetentionReport,
+        untagged: &mut Vec<(i64, i64)>,
     ) -> Result<(), Error> {
         let (mut next, mut last) = (Some(RetentionCursor::default()), None);
         while let Some(cursor) = next {
@@ -125,10 +133,29 @@ impl Registry {
                 report.tags += removed.tags as u64;
                 report.manifests += removed.manifests as u64;
                 report.changed += removed.changed as u64;
+                untagged.extend(removed.untagged);
             }
             next = step.next;
         }
         Ok(())
+    }
+
+    /// How many manifests follow those that lost their last tag, these too, when the lease ends.
+    async fn count_following(&self, untagged: Vec<(i64, i64)>) -> Result<u64, Error> {
+        let mut going = WouldFree::default();
+        going.lost_tags(untagged);
+        loop {
+            let count = move |tx: &mut catalog::Tx<'_>| {
+                let mut going = std::mem::take(&mut going);
+                let counted = going.count(tx, STEP)?;
+                Ok((going, counted))
+            };
+            let counted;
+            (going, counted) = self.inner.catalog.read(count).await?;
+            if let Some(counted) = counted {
+                return Ok(counted);
+            }
+        }
     }
 
     async fn remove(

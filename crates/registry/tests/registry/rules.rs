@@ -159,6 +159,38 @@ async fn a_run_does_what_the_dry_run_said_and_it_can_be_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_counts_what_follows_as_the_dry_run_does() {
+    let house = House::new();
+    let written = retention([RetentionSpec {
+        keep_last: Some(1),
+        ..spec("last")
+    }]);
+    let registry = house.open_with(rules(written)).await;
+    let child = push_image(&registry, "a:child", 1).await;
+    for tag in ["one", "two"] {
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "annotations": {"n": tag},
+            "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": child.to_string(), "size": 1}],
+        });
+        push_manifest(
+            &registry,
+            &format!("a:{tag}"),
+            serde_json::to_vec(&index).unwrap(),
+        )
+        .await
+        .unwrap();
+    }
+    house.clock.advance(HOUR);
+    push_image(&registry, "a:new", 2).await;
+    let totals = registry.retention_totals(None).await.unwrap();
+    assert_eq!((totals.tags_removed, totals.freed.manifests), (3, 3));
+    let report = registry.retention_run(None, "bee").await.unwrap();
+    assert_eq!((report.tags, report.manifests, report.following), (3, 3, 3));
+    let history = registry.retention_history(None, 1).await.unwrap();
+    assert_eq!(history[0].outcome.manifests, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_rule_took_is_in_the_trash_with_its_name_and_comes_back() {
     let house = House::new();
     let written = retention([RetentionSpec {

@@ -128,7 +128,7 @@ impl From<E> for Refusal {
             let causes = crate::v2::refusal::causes(&error);
             tracing::error!(%error, causes, "a call of the admin API failed");
         }
-        let refusal = Self::new(status, code, error.to_string());
+        let refusal = Self::new(status, code, message(&error));
         match detail(&error) {
             Some(detail) => refusal.with_detail(detail),
             None => refusal,
@@ -196,6 +196,21 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::Export(_)
         | E::Store(_)
         | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, "LF-API-014"),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most errors say all in their message"
+)]
+fn message(error: &E) -> String {
+    match error {
+        // Nobody pushes here: another tag is no way out.
+        E::TagImmutable { tag, digest, rule } => format!(
+            "tag {tag} is immutable by the rule {rule:?} and stays at {digest}: remove that rule first \
+             (`landfall immutable rm '{rule}'`, or in the configuration file if it is there)"
+        ),
+        _ => error.to_string(),
     }
 }
 

@@ -106,6 +106,7 @@ async fn run(
         repositories: report.repositories,
         tags: report.tags,
         manifests: report.manifests,
+        manifests_following: report.following,
         changed: report.changed,
     }))
 }

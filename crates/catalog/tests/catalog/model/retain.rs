@@ -60,7 +60,10 @@ impl Run<'_> {
         if let Some(live) = model.live.get_mut(&document).filter(|_| !is_rooted) {
             live.follows = Some(op);
         }
-        assert_eq!((removed.tags, removed.manifests), (1, usize::from(!is_rooted)));
+        assert_eq!(
+            (removed.tags, removed.untagged.len()),
+            (1, usize::from(!is_rooted))
+        );
         self.model.trash.push(Undoable {
             number: removed.ops[0],
             at: now,

@@ -97,7 +97,7 @@ pub struct RetentionRun {
     pub repositories: u64,
     /// Tags that went.
     pub tags: u64,
-    /// Manifests that went, or go when their lease ends.
+    /// Manifests that went, or go when their lease ends, with what hangs on them.
     pub manifests: u64,
     /// Why it ended early.
     pub error: Option<String>,
@@ -156,8 +156,10 @@ pub struct RetentionReport {
     pub repositories: u64,
     /// Tags that went.
     pub tags: u64,
-    /// Manifests that went, or go when their lease ends.
+    /// Manifests that go in the end, with what hangs on them, as `manifests_removed` of a dry run.
     pub manifests: u64,
+    /// Of these, those that follow their tags when the lease ends; the others went at once.
+    pub manifests_following: u64,
     /// What had changed when its turn came, and stays.
     pub changed: u64,
 }

@@ -2,144 +2,24 @@
 //!
 //! Exit codes: 2 a rule that means nothing, 5 no such rule or repository, 6 a rule of the file, or it runs already.
 
+mod arguments;
+
 use std::fmt::Write as _;
 
-use clap::{Args, Subcommand};
 use oci::RepositoryName;
 use server::api::{
     Policy, PolicyOrder, PolicyRule, PolicySet, RetentionDecision, RetentionReport, RetentionRun,
     RetentionRunRequest, RetentionSpec, RetentionStatus, RetentionTotals, Untagged,
 };
 
-use super::policies::{origin, remove, rules, seconds, span};
+pub(crate) use arguments::RetentionCommand;
+use arguments::{NameArguments, RunArguments, SetArguments};
+
+use super::policies::{origin, remove, rules, span};
 use super::progress::size;
-use crate::admin::{Api, Consent, Table, Target, encode, now, print_json, until};
+use crate::admin::{Api, Table, Target, encode, now, print_json, until};
 use crate::failure::Failure;
 use crate::output;
-
-/// What to do.
-#[derive(Subcommand, Debug)]
-pub(crate) enum RetentionCommand {
-    /// The rules, when they are applied next, and how that went
-    #[command(after_help = "\
-Examples:
-  landfall retention list
-  landfall retention list --json --server https://registry.example.com --user admin")]
-    List(ListArguments),
-    /// One rule, whole
-    #[command(after_help = "\
-Examples:
-  landfall retention show pr-images
-  landfall retention show pr-images --json")]
-    Show(NameArguments),
-    /// Make a rule, or change the one of that name
-    #[command(after_help = "\
-Examples:
-  landfall retention set team/app --tags 'pr-*' --keep-pulled 30d
-  landfall retention set 'team/**' --name releases --keep-last 10 --keep-matching 'semver:>=1.2' --untagged 14d")]
-    Set(SetArguments),
-    /// Remove a rule that was made by command or API
-    #[command(after_help = "\
-Examples:
-  landfall retention rm pr-images
-  landfall retention rm pr-images --json")]
-    Rm(NameArguments),
-    /// What would go now, and why each other tag stays; nothing is changed
-    #[command(after_help = "\
-Examples:
-  landfall retention dry-run team/app
-  landfall retention dry-run --json | jq .totals")]
-    DryRun(WhereArguments),
-    /// Apply the rules now; what goes can be restored until the undo window ends
-    #[command(after_help = "\
-Examples:
-  landfall retention run team/app           shows what would go, and asks
-  landfall retention run --yes              everywhere, without asking")]
-    Run(RunArguments),
-    /// What runs did, newest first
-    #[command(after_help = "\
-Examples:
-  landfall retention history
-  landfall retention history --json")]
-    History(ListArguments),
-}
-
-/// Arguments of `retention list` and `history`.
-#[derive(Args, Debug)]
-pub(crate) struct ListArguments {
-    #[command(flatten)]
-    target: Target,
-}
-
-/// Arguments of `retention show` and `rm`.
-#[derive(Args, Debug)]
-pub(crate) struct NameArguments {
-    /// What the rule is called
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    target: Target,
-}
-
-/// Arguments of `retention dry-run`.
-#[derive(Args, Debug)]
-pub(crate) struct WhereArguments {
-    /// Only this repository
-    #[arg(value_name = "REPO")]
-    repository: Option<RepositoryName>,
-    #[command(flatten)]
-    target: Target,
-}
-
-/// Arguments of `retention run`.
-#[derive(Args, Debug)]
-pub(crate) struct RunArguments {
-    /// Only this repository
-    #[arg(value_name = "REPO")]
-    repository: Option<RepositoryName>,
-    #[command(flatten)]
-    consent: Consent,
-    #[command(flatten)]
-    target: Target,
-}
-
-/// Arguments of `retention set`.
-#[derive(Args, Debug)]
-pub(crate) struct SetArguments {
-    /// The repositories that the rule is about: a name or a glob
-    #[arg(value_name = "MATCH")]
-    repositories: String,
-    /// What to call it; made of MATCH, if absent
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// The tags that it is about: globs; all tags, if absent
-    #[arg(long, value_name = "GLOB", num_args = 1..)]
-    tags: Vec<String>,
-    /// So many tags stay, those that were set last
-    #[arg(long, value_name = "N")]
-    keep_last: Option<u32>,
-    /// Tags that were set within this time stay
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    keep_newer: Option<u64>,
-    /// Tags that match stay: a glob, regex:… or semver:…
-    #[arg(long, value_name = "PATTERN", num_args = 1..)]
-    keep_matching: Vec<String>,
-    /// Tags that were pulled or set within this time stay
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    keep_pulled: Option<u64>,
-    /// Manifests that nothing holds: keep, or the time after which they go
-    #[arg(long, value_name = "keep|TIME", value_parser = untagged)]
-    untagged: Option<Untagged>,
-    #[command(flatten)]
-    target: Target,
-}
-
-fn untagged(text: &str) -> Result<Untagged, String> {
-    match text {
-        "keep" => Ok(Untagged::Keep),
-        _ => seconds(text).map(Untagged::OlderSeconds),
-    }
-}
 
 /// Runs one of them.
 pub(crate) fn run(command: &RetentionCommand) -> Result<(), Failure> {
@@ -268,12 +148,33 @@ fn name_of(glob: &str) -> String {
     if name.is_empty() { "all".to_owned() } else { name }
 }
 
+/// A name that nobody gave must not be that of a rule about something else, which would be lost.
+fn free_name(api: &Api, arguments: &SetArguments) -> Result<String, Failure> {
+    if let Some(name) = &arguments.name {
+        return Ok(name.clone());
+    }
+    let name = name_of(&arguments.repositories);
+    let taken = rules(api, "retention")?
+        .into_iter()
+        .find_map(|one| match one.rule {
+            PolicyRule::Retention(spec) if one.name == name => Some(spec.repositories),
+            _ => None,
+        });
+    match taken.filter(|taken| *taken != arguments.repositories) {
+        Some(taken) => Err(Failure::held(
+            "LF-CLI-021",
+            format!(
+                "the rule {name:?} is about {taken:?}: give this one a name of its own, with --name NAME"
+            ),
+        )),
+        None => Ok(name),
+    }
+}
+
 fn set(arguments: &SetArguments) -> Result<(), Failure> {
+    let api = arguments.target.open()?;
     let spec = RetentionSpec {
-        name: arguments
-            .name
-            .clone()
-            .unwrap_or_else(|| name_of(&arguments.repositories)),
+        name: free_name(&api, arguments)?,
         repositories: arguments.repositories.clone(),
         tags: arguments.tags.clone(),
         keep_last: arguments.keep_last,
@@ -286,7 +187,7 @@ fn set(arguments: &SetArguments) -> Result<(), Failure> {
         retention: Some(spec),
         ..PolicyOrder::default()
     };
-    let done: PolicySet = arguments.target.open()?.post("/api/v1/policies", &order)?;
+    let done: PolicySet = api.post("/api/v1/policies", &order)?;
     if arguments.target.json {
         print_json(done);
         return Ok(());
@@ -387,8 +288,13 @@ fn apply(arguments: &RunArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "run {}: {} tags went, and {} manifests with them or when their lease ends; they can be restored",
-        report.id, report.tags, report.manifests
+        "run {}: {} tags went; {} manifests in the end, {} of them at once and {} when their lease ends; they can be \
+         restored",
+        report.id,
+        report.tags,
+        report.manifests,
+        report.manifests - report.manifests_following,
+        report.manifests_following
     ));
     Ok(())
 }
