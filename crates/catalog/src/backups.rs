@@ -62,6 +62,16 @@ pub fn tags_to(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<Tag>, Error> {
     )
 }
 
+/// What a manifest names and its repository has of blobs.
+pub fn blobs_of(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<Digest>, Error> {
+    tx.query(
+        "SELECT b.digest FROM manifest_blobs e JOIN blobs b ON b.id = e.blob_id
+         WHERE e.manifest_id = ?1 ORDER BY e.ord",
+        values![manifest],
+        |row: &Row<'_>| row.get(0),
+    )
+}
+
 /// What a manifest names and its repository does not have.
 pub fn missing_of(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<Digest>, Error> {
     tx.query(

@@ -105,6 +105,18 @@ pub fn mark_bad(
     Ok(true)
 }
 
+/// Good bytes were put where a blob's bad ones were, before anybody was served. False if no bad ones were there.
+pub fn mark_restored(tx: &mut Tx<'_>, digest: &Digest, location: &str, now: i64) -> Result<bool, Error> {
+    let id: Option<i64> = tx.first(
+        "UPDATE blobs SET health = 0, verified_at = ?3 WHERE digest = ?1 AND location = ?2 AND health > 0 RETURNING id",
+        values![digest, location, now],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    let Some(id) = id else { return Ok(false) };
+    healed(tx, id)?;
+    Ok(true)
+}
+
 /// Writes down that a manifest's bytes are not what they should be. False if that is known, or if there is no such manifest.
 pub fn mark_manifest_bad(tx: &mut Tx<'_>, digest: &Digest, now: i64) -> Result<bool, Error> {
     let id: Option<i64> = tx.first(

@@ -10,6 +10,7 @@
 mod audit;
 mod backups;
 mod blobs;
+mod brought;
 mod catalog;
 mod contents;
 mod copy;
@@ -53,19 +54,20 @@ mod users;
 
 pub use audit::{AUDIT_RULES, audit, audit_rule};
 pub use backups::{
-    Change, Changed, StoredBlob, changes_since, last_change, missing_of, stored_blobs, stored_blobs_between,
-    tags_to, wake_copy,
+    Change, Changed, StoredBlob, blobs_of, changes_since, last_change, missing_of, stored_blobs,
+    stored_blobs_between, tags_to, wake_copy,
 };
 pub use blobs::{
     BlobRecord, Health, NewBlob, Place, Published, Unlinked, find_blob, inline_bytes, known_location,
     publish_blob, stored_file, touch_blob, unlink_blob,
 };
+pub use brought::{BroughtTag, TagBrought, bring_tag, link_stored};
 pub use catalog::{Catalog, Plan};
 pub use contents::{HeldBlob, HeldManifest, HeldTag, held_blobs, held_manifests, held_tags};
 pub use copy::{CatalogCopy, CopyFacts};
 pub use damages::{
     Cause as DamageCause, Damaged, Needs, count_damages, find_damage, heal_blob, heal_manifest, list_damages,
-    mark_bad, mark_manifest_bad, suspect, who_needs,
+    mark_bad, mark_manifest_bad, mark_restored, suspect, who_needs,
 };
 pub use emptying::{Emptied, empty_trash};
 pub use engine::{PostgresOptions, SqliteOptions};

@@ -2,13 +2,14 @@
 //! become: blobs published, manifests put, tags set and written into their history.
 //!
 //! Nothing that a manifest names has to be here: whoever brings it has looked. What was deleted here comes back, as a push
-//! brings it back. Units: bytes. Fails: `DigestMismatch` (nothing of that blob stays), `NoRoom`, a disk, a catalog.
+//! brings it back. Quotas and immutable tags hold, as for a push.
+//! Units: bytes. Fails: `DigestMismatch` (nothing of that blob stays), `OverQuota`, `TagImmutable`, `NoRoom`, a disk, a catalog.
 
 use std::io::Read;
 
 use access::{Caller, Permit, Push};
 use bytes::Bytes;
-use catalog::{AdoptedBlob, BlobState, PutManifest, Tx};
+use catalog::{BlobState, PutManifest, Tx};
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::adopt::document;
@@ -38,26 +39,12 @@ impl Registry {
         Ok(self.inner.catalog.read(states).await?)
     }
 
-    /// Lets a repository serve a blob whose bytes are here. False if they went meanwhile.
-    pub(crate) async fn link_stored(
-        &self,
-        repo: &RepositoryName,
-        digest: Digest,
-        size: u64,
-    ) -> Result<bool, Error> {
+    /// Lets a repository serve a blob whose bytes are here. False if they went meanwhile. Fails: a quota.
+    pub(crate) async fn link_stored(&self, repo: &RepositoryName, digest: Digest) -> Result<bool, Error> {
         self.may_write()?;
-        let (repo, now, rules) = (repo.clone(), self.now(), self.rules());
-        let row = AdoptedBlob {
-            digest,
-            size,
-            place: None,
-            verified: true,
-        };
-        let link = move |tx: &mut Tx<'_>| {
-            let rows = std::slice::from_ref(&row);
-            catalog::adopt_blobs(tx, &repo, rows, now, rules.lease_ms, rules.read_grace_ms)
-        };
-        Ok(self.inner.catalog.write(link).await?.is_empty())
+        let (repo, now, keep_ms) = (repo.clone(), self.now(), self.rules().lease_ms);
+        let link = move |tx: &mut Tx<'_>| catalog::link_stored(tx, &repo, &digest, now, keep_ms);
+        Ok(self.inner.catalog.write(link).await?)
     }
 
     /// Brings a blob by an upload, which hashes it and makes it durable.

@@ -1,7 +1,8 @@
 //! `landfall export`: writes what is served as folders that other registries and tools read, or as a bundle for a registry that
 //! no network leads to.
 //!
-//! Folders are made of the data folder itself, so no server may run on it (exit 6); a bundle is made by a running server too.
+//! Folders are made of the data folder itself, so no server may run on it (exit 6); a bundle is made by a running server too,
+//! over its socket.
 //! Exit codes: 5 no such repository, 7 content is missing here, 9 no room, 130 interrupted.
 
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ enum Kind {
     Distribution,
     /// An OCI image layout for each repository, in a folder of its name
     Oci,
-    /// One file for `landfall import`, which holds an OCI image layout for each repository
+    /// One file for `landfall import`, which holds an OCI image layout for each repository; made on the server's machine only
     Bundle,
 }
 
@@ -59,6 +60,16 @@ struct Answer<'a> {
     layout: Kind,
     #[serde(flatten)]
     exported: &'a Exported,
+}
+
+/// A bundle is a file of the machine that the server runs on.
+pub(super) fn refuse_remote(target: &Target) -> Result<(), Failure> {
+    if target.is_remote() {
+        return Err(Failure::usage(
+            "a bundle is a file of the server's machine, so it is written and brought over the socket there, never over HTTP\n  fix   run the command on that machine, without --server and LANDFALL_SERVER; --data or --config says which server",
+        ));
+    }
+    Ok(())
 }
 
 /// Exports.
@@ -84,6 +95,7 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
 const BUNDLE: &str = "LF-BDL-001";
 
 fn bundle(arguments: &ExportArguments) -> Result<(), Failure> {
+    refuse_remote(&arguments.target)?;
     let work = Work {
         name: "export",
         code: BUNDLE,
@@ -95,6 +107,11 @@ fn bundle(arguments: &ExportArguments) -> Result<(), Failure> {
         Some("last") => Some(Since::Last),
         Some(text) => Some(match text.parse() {
             Ok(seq) => Since::Change(seq),
+            Err(_) if !Path::new(text).exists() => {
+                return Err(Failure::usage(format!(
+                    "--since {text}: there is no such file\n  fix   give the file of a bundle, the number of a change that a bundle told, or last"
+                )));
+            }
             Err(_) => Since::Bundle(told(text.as_ref())?.into()),
         }),
     };

@@ -9,6 +9,7 @@ use server::api::{BackupOutcome, ImportRequest};
 
 use super::backup::told;
 use super::backup::work::Work;
+use super::export::refuse_remote;
 use super::offline::failure;
 use crate::admin::Target;
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 /// Arguments of `import`.
 #[derive(Args, Debug)]
 pub(crate) struct ImportArguments {
-    /// The bundle
+    /// The bundle, a file of this machine: it is brought over the server's socket, never with --server
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -27,6 +28,7 @@ const CODE: &str = "LF-BDL-002";
 
 /// Imports.
 pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
+    refuse_remote(&arguments.target)?;
     let work = Work {
         name: "import",
         code: CODE,

@@ -80,7 +80,10 @@ fn of_kind(code: &str, error: &registry::Error, text: String) -> Failure {
 
 /// What a failed operation of the registry means to whoever typed the command.
 pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
-    let text = with_causes(error);
+    let text = match error {
+        registry::Error::Store(inner @ store::Error::NotEmpty { .. }) => inner.to_string(), // no disk failed
+        error => with_causes(error),
+    };
     match error {
         registry::Error::Closing => Failure::interrupted(
             "interrupted; everything up to here is kept, and the same command goes on from here",

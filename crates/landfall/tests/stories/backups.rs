@@ -275,17 +275,26 @@ fn over_http_an_admin_uses_the_configured_folder_and_no_other() {
         let request = admin.post(path).header("Content-Type", "application/json");
         request.body(body.to_string()).send()
     };
-    for (path, body) in [
-        ("/api/v1/backup", json!({"to": "/tmp/elsewhere"})),
+    for (path, body, advice) in [
+        ("/api/v1/backup", json!({"to": "/tmp/elsewhere"}), "backup.to"),
         (
             "/api/v1/backup/restore",
             json!({"from": "/etc", "repository": "a"}),
+            "backup.to",
         ),
-        ("/api/v1/bundles/export", json!({"file": "/tmp/bundle.tar"})),
-        ("/api/v1/bundles/import", json!({"file": "/etc/passwd"})),
+        (
+            "/api/v1/bundles/export",
+            json!({"file": "/tmp/bundle.tar"}),
+            "over the socket there",
+        ),
+        (
+            "/api/v1/bundles/import",
+            json!({"file": "/etc/passwd"}),
+            "over the socket there",
+        ),
     ] {
         let refused = post(path, &body).expect(403);
-        assert!(refused.to_string().contains("backup.to"), "{refused}");
+        assert!(refused.to_string().contains(advice), "{refused}");
     }
     admin.get("/api/v1/backup/list?folder=/etc").send().expect(403);
     for body in [
@@ -333,6 +342,26 @@ fn bundles_go_from_one_registry_to_another() {
         &["export", &at("folder"), "--layout", "oci", "--since", "last"],
     );
     fails(&wrong, 2, "--since is for a bundle");
+    fails(
+        &export("5.tar", &["--since", "potato"]),
+        2,
+        "the file of a bundle, the number of a change",
+    );
+    fails(&export("5.tar", &["--since", "999999"]), 5, "the last is");
+    let far = [
+        &["import", &at("1.tar"), "--server", "https://registry.example"][..],
+        &[
+            "export",
+            &at("5.tar"),
+            "--layout",
+            "bundle",
+            "--server",
+            "https://registry.example",
+        ],
+    ];
+    for command in far {
+        fails(&here.how().run(command), 2, "over the socket there");
+    }
 
     let import = |builder: &Builder, name: &str| on_data(builder, &["import", &at(name), "--json"]);
     let bytes = fs::read(at("1.tar")).unwrap();

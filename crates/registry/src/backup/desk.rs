@@ -249,7 +249,7 @@ pub fn kind_of(error: &Error) -> FailureKind {
         }
         Error::RepositoryUnknown(_)
         | Error::Backup(BackupError::Unknown { .. } | BackupError::NoParent(_))
-        | Error::Bundle(Bundle::NoLast) => FailureKind::Missing,
+        | Error::Bundle(Bundle::NoLast | Bundle::NoChange { .. }) => FailureKind::Missing,
         Error::Backup(BackupError::Inside { .. } | BackupError::NotOurs { .. } | BackupError::Busy(_))
         | Error::Bundle(Bundle::Exists(_) | Bundle::Foreign(_))
         | Error::Store(store::Error::NotEmpty { .. })

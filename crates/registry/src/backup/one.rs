@@ -104,8 +104,8 @@ impl Registry {
                 }
                 restored.blobs += 1;
                 let size = blob.size;
-                let stored = state != BlobState::Absent
-                    && self.link_stored(&from.into, blob.digest.clone(), size).await?;
+                let stored =
+                    state != BlobState::Absent && self.link_stored(&from.into, blob.digest.clone()).await?;
                 if !stored {
                     self.bring_one(&source, &permit, blob).await?;
                     restored.blobs_brought += 1;

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use catalog::{Catalog, CatalogCopy, DamageCause, SqliteOptions, StoredBlob, Tx};
+use catalog::{Catalog, CatalogCopy, DamageCause, Health, SqliteOptions, StoredBlob, Tx};
 use oci::Digest;
 use serde::Serialize;
 use store::Revival;
@@ -92,6 +92,8 @@ struct Filled {
     revival: Revival,
     record: BackupRecord,
     bad: Vec<StoredBlob>,
+    /// Known to be bad or suspect when the backup was made, and good now.
+    mended: Vec<StoredBlob>,
 }
 
 fn fill(
@@ -110,7 +112,7 @@ fn fill(
         bytes_total: record.file_bytes,
         ..Reached::default()
     };
-    let (mut bad, mut first, mut after) = (Vec::new(), None, 0);
+    let (mut bad, mut mended, mut first, mut after) = (Vec::new(), Vec::new(), None, 0);
     loop {
         let page = copy
             .read(|tx| catalog::stored_blobs(tx, after, PAGE))
@@ -126,6 +128,8 @@ fn fill(
             if let Err(reason) = place(&vault, &mut revival, &blob)? {
                 first.get_or_insert_with(|| format!("{}: {reason}", blob.digest));
                 bad.push(blob);
+            } else if blob.health != Health::Good {
+                mended.push(blob);
             }
             each(&reached);
         }
@@ -144,7 +148,12 @@ fn fill(
         put(&mut revival, Path::new(&file.name), &path)?;
     }
     put(&mut revival, Path::new(CATALOG), &catalog)?;
-    Ok(Filled { revival, record, bad })
+    Ok(Filled {
+        revival,
+        record,
+        bad,
+        mended,
+    })
 }
 
 fn forget(path: &Path, how: impl Fn(PathBuf) -> std::io::Result<()>) -> Result<(), Error> {
@@ -204,9 +213,12 @@ async fn wake(filled: &Filled, age_ms: i64) -> Result<(), Error> {
     let catalog = opened
         .await
         .map_err(|failed| Error::Interrupted(failed.to_string()))??;
-    let (bad, now) = (filled.bad.clone(), SystemClock.now_ms());
+    let (bad, mended, now) = (filled.bad.clone(), filled.mended.clone(), SystemClock.now_ms());
     let wake = move |tx: &mut Tx<'_>| {
         catalog::wake_copy(tx, age_ms)?;
+        for blob in &mended {
+            catalog::mark_restored(tx, &blob.digest, &blob.location, now)?;
+        }
         for blob in &bad {
             catalog::mark_bad(tx, &blob.digest, Some(&blob.location), DamageCause::Missing, now)?;
         }

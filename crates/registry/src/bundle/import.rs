@@ -1,23 +1,22 @@
 //! Bringing a bundle: looked through first, then its blobs, then manifests and tags, as if each had been pushed.
 //!
 //! What does not fit is refused before anything is changed. Cut off in the middle, no tag leads to half an image; the same call
-//! goes on. Imported twice, it changes nothing the second time.
-//! A tag that was deleted at the source goes here too, if it still leads where the source ever had it.
+//! goes on. Imported twice, it moves nothing the second time.
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Caller, Delete, Pull};
 use catalog::BlobState;
-use oci::{Digest, Reference, RepositoryName, Tag};
+use oci::{Digest, RepositoryName};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::BundleError;
 use super::fit::MANIFEST_BYTES_MAX;
 use super::read::Bundle;
-use super::record::{BundleRecord, BundleRepository, BundleTag, content, content_at};
+use super::record::{BundleRecord, BundleRepository, content, content_at};
+use super::tags::{self, TagLeft};
 use crate::backup::Reached;
 use crate::bring::{Brought, owner_of};
 use crate::{Error, Registry};
@@ -42,12 +41,12 @@ pub struct Imported {
     pub manifests: u64,
     /// Those that were not here.
     pub manifests_brought: u64,
-    /// Tags that lead where it says.
+    /// Tags that were set, or moved.
     pub tags: u64,
     /// Tags that were taken away.
     pub tags_removed: u64,
-    /// Tags that were deleted at the source, and stay: they lead elsewhere here, or nothing may be deleted.
-    pub tags_kept: Vec<String>,
+    /// Tags that do not lead where it says, and stay as they are.
+    pub tags_left: Vec<TagLeft>,
 }
 
 impl Registry {
@@ -71,8 +70,13 @@ impl Registry {
         };
         self.bring_contents(&bundle, &names, &mut imported, &mut each, stop)
             .await?;
+        let marks = self.marks(&bundle.record).await?;
         for (name, about) in names.iter().zip(&bundle.record.repositories) {
-            self.bring_documents(&bundle, name, about, actor.as_deref(), &mut imported, stop)
+            let actor = actor.as_deref();
+            self.bring_documents(&bundle, name, about, actor, &mut imported, stop)
+                .await?;
+            let age = marks.age(&bundle.record, name);
+            self.bring_tags(bundle.path(), name, about, age, actor, &mut imported)
                 .await?;
         }
         self.note_import(&bundle.record).await?;
@@ -115,7 +119,7 @@ impl Registry {
             };
             if names.contains(&name) {
                 imported.blobs += 1;
-                if self.bring_content(bundle, &path, &name, &digest, size).await? {
+                if self.bring_content(bundle, &path, &name, &digest).await? {
                     imported.blobs_brought += 1;
                     imported.bytes_brought += size;
                 }
@@ -134,7 +138,6 @@ impl Registry {
         path: &str,
         name: &RepositoryName,
         digest: &Digest,
-        size: u64,
     ) -> Result<bool, Error> {
         let states = self.states_of(name, vec![digest.clone()]).await?;
         let is_here = states.first().is_some_and(|state| *state != BlobState::Absent);
@@ -142,7 +145,7 @@ impl Registry {
             let (bundle, path, digest) = (Arc::clone(bundle), path.to_owned(), digest.clone());
             blocking(move || bundle.prove(&path, &digest, 0)).await?;
         }
-        if is_here && self.link_stored(name, digest.clone(), size).await? {
+        if is_here && self.link_stored(name, digest.clone()).await? {
             return Ok(false);
         }
         let reader = {
@@ -161,7 +164,7 @@ impl Registry {
         Ok(true)
     }
 
-    /// Manifests with the tags that lead to them, then tags that lead to what is here, then those that go.
+    /// Manifests; no tag leads to them yet.
     async fn bring_documents(
         &self,
         bundle: &Arc<Bundle>,
@@ -171,7 +174,6 @@ impl Registry {
         imported: &mut Imported,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let here: HashSet<&str> = about.manifests.iter().map(|one| one.digest.as_str()).collect();
         for batch in about.manifests.chunks(MANIFESTS) {
             if stop.is_cancelled() {
                 return Err(BundleError::Stopped.into());
@@ -183,98 +185,27 @@ impl Registry {
                     let (bundle, path, digest) = (Arc::clone(bundle), content(name, &digest), digest.clone());
                     blocking(move || bundle.prove(&path, &digest, MANIFEST_BYTES_MAX)).await?
                 };
-                let tags = about
-                    .tags
-                    .iter()
-                    .filter(|tag| tag.digest.as_deref() == Some(&*one.digest));
                 brought.push(Brought {
                     digest,
                     media_type: one.media_type.clone(),
                     body,
-                    tags: tags.filter_map(|tag| tag.name.parse().ok()).collect(),
+                    tags: Vec::new(),
                 });
             }
             imported.manifests += brought.len() as u64;
-            imported.tags += brought.iter().map(|one| one.tags.len() as u64).sum::<u64>();
             imported.manifests_brought += self
                 .bring_manifests(name, brought, actor.map(str::to_owned))
                 .await?;
-        }
-        for tag in &about.tags {
-            match &tag.digest {
-                Some(digest) if here.contains(digest.as_str()) => {}
-                Some(digest) => {
-                    self.tag_what_is_here(name, &tag.name, &digest_in(bundle.path(), digest)?, actor)
-                        .await?;
-                    imported.tags += 1;
-                }
-                None => self.remove_tag(name, tag, imported).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// A tag that moved to a manifest which the other side had before.
-    async fn tag_what_is_here(
-        &self,
-        name: &RepositoryName,
-        tag: &str,
-        digest: &Digest,
-        actor: Option<&str>,
-    ) -> Result<(), Error> {
-        let permit = Caller::anybody()
-            .may(Pull, name)
-            .map_err(|denied| Error::Interrupted(denied.to_string()))?;
-        let found = self.manifest(&permit, &Reference::Digest(digest.clone())).await?;
-        let brought = Brought {
-            digest: digest.clone(),
-            media_type: found.stat.media_type.clone(),
-            body: found.body.to_vec(),
-            tags: tag.parse().into_iter().collect(),
-        };
-        self.bring_manifests(name, vec![brought], actor.map(str::to_owned))
-            .await?;
-        Ok(())
-    }
-
-    async fn remove_tag(
-        &self,
-        name: &RepositoryName,
-        tag: &BundleTag,
-        imported: &mut Imported,
-    ) -> Result<(), Error> {
-        let Ok(parsed) = tag.name.parse::<Tag>() else {
-            return Ok(());
-        };
-        let reference = Reference::Tag(parsed);
-        let (repo, wanted, now) = (name.clone(), reference.clone(), self.now());
-        let found = self
-            .inner
-            .catalog
-            .read(move |tx| catalog::stat_manifest(tx, &repo, &wanted, now, 0))
-            .await?;
-        let Some(found) = found else { return Ok(()) };
-        if !tag.before.contains(&found.digest.to_string()) {
-            imported.tags_kept.push(format!("{name}:{}", tag.name));
-            return Ok(());
-        }
-        let permit = Caller::anybody()
-            .may(Delete, name)
-            .map_err(|denied| Error::Interrupted(denied.to_string()))?;
-        match self.delete_manifest(&permit, &reference).await {
-            Ok(()) => imported.tags_removed += 1,
-            Err(Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Gone(_)) => {}
-            Err(Error::DeleteDisabled) => imported.tags_kept.push(format!("{name}:{}", tag.name)),
-            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     async fn note_import(&self, record: &BundleRecord) -> Result<(), Error> {
-        let (source, now) = (import_name(&record.id), self.now());
+        let (source, now, record) = (import_name(&record.id), self.now(), record.clone());
         let text =
             serde_json::to_string(&record.note()).map_err(|error| Error::Interrupted(error.to_string()))?;
         let note = move |tx: &mut catalog::Tx<'_>| {
+            tags::pass(tx, &record, now)?;
             if catalog::is_imported(tx, &source)? {
                 return Ok(());
             }

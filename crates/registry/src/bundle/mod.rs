@@ -15,6 +15,7 @@ mod fit;
 mod import;
 mod read;
 mod record;
+mod tags;
 mod write;
 
 use std::io;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use import::Imported;
 pub use read::describe;
 pub use record::{BundleBase, BundleManifest, BundleRecord, BundleRepository, BundleTag};
+pub use tags::TagLeft;
 pub use write::{Since, Written};
 
 /// Why a bundle was not written, or not brought.
@@ -78,6 +80,17 @@ pub enum BundleError {
     /// The bundle to continue is none of ours.
     #[error("{} was made by another registry: what came since it is not known here", .0.display())]
     Foreign(PathBuf),
+    /// The change to continue is none of ours yet.
+    #[error(
+        "change {asked} is none that was made here (the last is {last}): give the number that the last bundle told, the file \
+         of a bundle, or `last`"
+    )]
+    NoChange {
+        /// The one that was named.
+        asked: i64,
+        /// The last one.
+        last: i64,
+    },
     /// Nothing was exported yet.
     #[error("no bundle was made here before: make a whole one first (without --since)")]
     NoLast,

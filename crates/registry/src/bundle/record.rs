@@ -79,7 +79,7 @@ pub struct BundleTag {
     pub name: String,
     /// Where it leads; none: it was deleted.
     pub digest: Option<String>,
-    /// Of one that moved: where it led before, the last first.
+    /// Where it led before, the last first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
     /// Of one that moved: when that was, RFC 3339.

@@ -157,6 +157,10 @@ impl Registry {
         let note = match since {
             None => return Ok(Known::default()),
             Some(Since::Change(seq)) => {
+                let last = self.inner.catalog.read(catalog::last_change).await?;
+                if !(0..=last).contains(&seq) {
+                    return Err(BundleError::NoChange { asked: seq, last }.into());
+                }
                 return Ok(Known {
                     base: Some(BundleBase { id: None, seq }),
                     repositories: None,

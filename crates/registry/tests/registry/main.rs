@@ -7,6 +7,7 @@ mod adopt;
 mod adopt_running;
 mod backup;
 mod bundle;
+mod bundle_rules;
 mod check;
 mod crash_points;
 mod damage;

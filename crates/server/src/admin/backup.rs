@@ -122,6 +122,7 @@ async fn restore(call: Call, Given(wanted): Given<RestoreRequest>) -> Result<Ans
 }
 
 async fn export(call: Call, Given(wanted): Given<ExportRequest>) -> Result<Answer<BackupJob>, Refusal> {
+    local(&call)?;
     let file = file(&call, &wanted.file)?;
     let names = wanted.repositories.iter().map(|name| name.parse());
     let names: Vec<RepositoryName> = names.collect::<Result<_, _>>()?;
@@ -137,9 +138,20 @@ async fn export(call: Call, Given(wanted): Given<ExportRequest>) -> Result<Answe
 }
 
 async fn import(call: Call, Given(wanted): Given<ImportRequest>) -> Result<Answer<BackupJob>, Refusal> {
+    local(&call)?;
     let file = file(&call, &wanted.file)?;
     let actor = Some(call.actor().to_owned());
     Ok(Answer(call.registry().begin_import(file, actor)?.into()))
+}
+
+/// Bundles are files of the machine itself.
+fn local(call: &Call) -> Result<(), Refusal> {
+    if call.is_local() {
+        return Ok(());
+    }
+    let message = "a bundle is a file of the server's machine, so it is written and brought over the socket there, never over \
+         HTTP: run the command on that machine, without --server";
+    Err(Refusal::new(StatusCode::FORBIDDEN, "LF-API-015", message))
 }
 
 /// The folder of backups that is meant.

@@ -254,17 +254,17 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             manifests_brought,
             tags,
             tags_removed,
-            tags_kept,
+            tags_left,
         } => {
             output::line(format!(
                 "bundle {id}: {repositories} repositories, {tags} tags set, {tags_removed} taken away; {manifests_brought} manifests and {blobs_brought} blobs are new here, {}",
                 size(*bytes_brought)
             ));
-            if !tags_kept.is_empty() {
-                output::line(format!(
-                    "deleted at the source, but set to something else here, so they stay: {}",
-                    tags_kept.join(", ")
-                ));
+            if !tags_left.is_empty() {
+                output::line(format!("{} tags stay as they are here:", tags_left.len()));
+            }
+            for left in tags_left {
+                output::line(format!("  {}: {}", left.tag, left.why));
             }
         }
     }

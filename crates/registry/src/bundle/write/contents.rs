@@ -1,6 +1,8 @@
 //! What a bundle holds of one repository: found out first, and written then, from the same copy of the catalog.
 
-use catalog::{CatalogCopy, HeldBlob, HeldManifest};
+use std::collections::HashSet;
+
+use catalog::{CatalogCopy, HeldBlob, HeldManifest, TagEvent};
 use oci::{Digest, Reference, RepositoryName, Tag};
 use serde_json::json;
 use std::io::Read;
@@ -26,7 +28,7 @@ const HISTORY: usize = 100;
 pub(super) struct Plan {
     name: RepositoryName,
     pub(super) about: BundleRepository,
-    /// What it has of blobs; none: all that it has.
+    /// What it has of blobs; none: all that its manifests name.
     blobs: Option<Vec<Digest>>,
 }
 
@@ -45,8 +47,13 @@ pub(super) fn plan(
         bytes: 0,
         absent: Vec::new(),
     };
+    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
     each_manifest(copy, name, |held| {
         let digest = held.digest.to_string();
+        if touched.is_some() {
+            let is_changed = touched.is_some_and(|touched| touched.manifests.contains(&digest));
+            if is_changed { &mut changed } else { &mut unchanged }.push(held.id);
+        }
         if touched.is_none_or(|touched| touched.manifests.contains(&digest)) {
             let missing = copy.read(|tx| catalog::missing_of(tx, held.id))?;
             about.absent.extend(missing.iter().map(ToString::to_string));
@@ -60,9 +67,12 @@ pub(super) fn plan(
     })?;
     about.absent.sort();
     about.absent.dedup();
+    let fresh = only_of(copy, &changed, &unchanged)?;
     let mut blobs = touched.is_some().then(Vec::new);
     each_blob(copy, name, |blob| {
-        let is_wanted = touched.is_none_or(|touched| touched.blobs.contains(&blob.digest.to_string()));
+        let is_wanted = touched.is_none_or(|touched| {
+            fresh.contains(&blob.digest) || touched.blobs.contains(&blob.digest.to_string())
+        });
         if is_wanted {
             about.blobs += 1;
             about.bytes += blob.size;
@@ -235,19 +245,44 @@ fn each_blob(
     }
 }
 
+/// Blobs that changed manifests name and no unchanged one does: they may have been here before, but were in no bundle.
+fn only_of(copy: &CatalogCopy, changed: &[i64], unchanged: &[i64]) -> Result<HashSet<Digest>, Error> {
+    let mut only = HashSet::new();
+    for &manifest in changed {
+        only.extend(copy.read(|tx| catalog::blobs_of(tx, manifest))?);
+    }
+    for &manifest in unchanged {
+        if only.is_empty() {
+            break;
+        }
+        for digest in copy.read(|tx| catalog::blobs_of(tx, manifest))? {
+            only.remove(&digest);
+        }
+    }
+    Ok(only)
+}
+
 fn every_tag(copy: &CatalogCopy, name: &RepositoryName) -> Result<Vec<BundleTag>, Error> {
     let (mut tags, mut after) = (Vec::new(), String::new());
     loop {
         let page = copy.read(|tx| catalog::held_tags(tx, name, &after, PAGE))?;
         let Some(last) = page.last() else { return Ok(tags) };
         after = last.tag.to_string();
-        tags.extend(page.into_iter().map(|held| BundleTag {
-            name: held.tag.to_string(),
-            digest: Some(held.digest.to_string()),
-            before: Vec::new(),
-            moved: None,
-        }));
+        for held in page {
+            let history = copy.read(|tx| catalog::tag_history(tx, name, &held.tag, None, HISTORY))?;
+            tags.push(BundleTag {
+                name: held.tag.to_string(),
+                digest: Some(held.digest.to_string()),
+                before: before(&history),
+                moved: None,
+            });
+        }
     }
+}
+
+fn before(history: &[TagEvent]) -> Vec<String> {
+    let olds = history.iter().filter_map(|event| event.old.as_ref());
+    olds.map(ToString::to_string).collect()
 }
 
 fn moved_tags(copy: &CatalogCopy, name: &RepositoryName, touched: &Touched) -> Result<Vec<BundleTag>, Error> {
@@ -261,11 +296,10 @@ fn moved_tags(copy: &CatalogCopy, name: &RepositoryName, touched: &Touched) -> R
             let found = catalog::find_manifest(tx, name, &reference, 0, 0)?;
             Ok((found, catalog::tag_history(tx, name, &tag, None, HISTORY)?))
         })?;
-        let before = history.iter().filter_map(|event| event.old.as_ref());
         tags.push(BundleTag {
             name: text.clone(),
             digest: found.map(|(record, _)| record.digest.to_string()),
-            before: before.map(ToString::to_string).collect(),
+            before: before(&history),
             moved: history.first().map(|event| time_text(event.at)),
         });
     }

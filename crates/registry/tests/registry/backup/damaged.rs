@@ -137,3 +137,24 @@ async fn content_that_is_damaged_here_is_named_and_stops_no_backup() {
     assert_eq!((done.copied, done.backup.damaged.len()), (2, 0));
     registry.close().await;
 }
+
+#[tokio::test]
+async fn good_bytes_of_a_backup_mend_what_was_known_to_be_damaged_when_it_was_made() {
+    let (house, place) = (House::new(), tempfile::tempdir().unwrap());
+    let (target, root) = (place.path().join("backups"), place.path().join("new"));
+    let registry = house.open().await;
+    let blobs = push_image(&registry, "a:1", 1).await;
+    backup(&registry, &target).await.unwrap();
+    let file = walk(&house.path().join("landfall/blobs")).pop().unwrap();
+    fs::remove_file(&file).unwrap();
+    let missing = read(&registry, "a", &blobs[0]).await;
+    assert!(matches!(missing, Err(Error::BlobDamaged(_))), "{missing:?}");
+    backup(&registry, &target).await.unwrap();
+    registry.close().await;
+    let restored = restore_to(&house, &target, &root).await.unwrap();
+    assert!(restored.damaged.is_empty(), "{restored:?}");
+    let registry = open_at(&house, &root).await;
+    assert_eq!(expect_whole(&registry, "a").await, 3);
+    assert_eq!(registry.damages(0, 10).await.unwrap().len(), 0);
+    registry.close().await;
+}

@@ -166,12 +166,12 @@ pub enum BackupOutcome {
         bytes_brought: u64,
         /// Manifests that were not here.
         manifests_brought: u64,
-        /// Tags that lead where it says.
+        /// Tags that were set, or moved.
         tags: u64,
         /// Tags that were taken away.
         tags_removed: u64,
-        /// Tags that were deleted at the source and lead elsewhere here.
-        tags_kept: Vec<String>,
+        /// Tags that do not lead where it says, and stay as they are.
+        tags_left: Vec<TagLeft>,
     },
     /// It failed.
     Failed {
@@ -180,6 +180,15 @@ pub enum BackupOutcome {
         /// What happened, why, and what to do.
         message: String,
     },
+}
+
+/// A tag that stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TagLeft {
+    /// Which, with its repository.
+    pub tag: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A backup in a folder.
@@ -323,7 +332,11 @@ impl From<bundle::Imported> for BackupOutcome {
             manifests_brought: imported.manifests_brought,
             tags: imported.tags,
             tags_removed: imported.tags_removed,
-            tags_kept: imported.tags_kept,
+            tags_left: imported
+                .tags_left
+                .into_iter()
+                .map(|bundle::TagLeft { tag, why }| TagLeft { tag, why })
+                .collect(),
         }
     }
 }

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 pub use backup::{
     Backup, BackupJob, BackupOutcome, BackupProgress, BackupRequest, BackupStatus, ExportRequest,
-    ImportRequest, RestoreRequest,
+    ImportRequest, RestoreRequest, TagLeft,
 };
 pub use check::{CheckCounts, CheckOrder, CheckProblem, CheckStatus};
 pub use gc::{
