@@ -17,6 +17,7 @@ mod at_the_same_time;
 mod backups;
 mod bad_manifests;
 mod behind_a_proxy;
+mod bundles;
 mod chunk_model;
 mod command_line;
 mod config_commands;
