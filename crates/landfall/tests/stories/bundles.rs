@@ -40,19 +40,18 @@ fn bundles_go_from_one_registry_to_another() {
         "the file of a bundle, the number of a change",
     );
     fails(&export("5.tar", &["--since", "999999"]), 5, "the last is");
-    let far = [
-        &["import", &at("1.tar"), "--server", "https://registry.example"][..],
-        &[
-            "export",
-            &at("5.tar"),
-            "--layout",
-            "bundle",
-            "--server",
-            "https://registry.example",
-        ],
+    let far = ["--server", "https://registry.example"];
+    let (first, fifth) = (at("1.tar"), at("5.tar"));
+    let commands = [
+        vec!["import", &first],
+        vec!["export", &fifth, "--layout", "bundle"],
     ];
-    for command in far {
-        fails(&here.how().run(command), 2, "over the socket there");
+    for command in commands {
+        fails(
+            &here.how().run(&[&command[..], &far].concat()),
+            2,
+            "over the socket there",
+        );
     }
 
     let import = |builder: &Builder, name: &str| on_data(builder, &["import", &at(name), "--json"]);
