@@ -1,6 +1,7 @@
-//! Taking an operation back: a manifest out of the trash with what went with it, a repository, a blob into its
-//! repository, a tag to where it pointed (P-RESTORE).
+//! Taking a delete back: a manifest out of the trash with what went with it, a repository, a blob into its repository, a
+//! tag to where it pointed (P-RESTORE).
 //!
+//! Only what the trash lists can come back so; a push is none of it, and is taken back by moving its tag (`rollback`).
 //! Nothing is overwritten unless that is wished: a tag that has been set anew since stays, and is reported. Fails never by
 //! halves; an operation whose manifests were purged is `Gone`, one that is purged in part says which.
 
@@ -8,12 +9,13 @@ use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
 use crate::history::{ChangeKind, EventKind, OpKind, record_change, record_op};
-use crate::manifests::{find_live, keep_until};
+use crate::manifests::find_live;
 use crate::repos::{Back, Repo, bring_back};
 use crate::revive::Revival;
 use crate::sql::{Row, Tx, values};
 use crate::stamps::Slot;
-use crate::tags::{Held, Setting, Target, find_tag, remove_tag, set_tag};
+use crate::tags::{Held, Setting, Target, find_tag, set_tag};
+use crate::trash_views::TrashKind;
 
 mod outcome;
 
@@ -31,24 +33,25 @@ struct Restore<'a> {
     gone: Vec<Digest>,
 }
 
-/// One step of a tag that the operation made.
+/// A tag that the operation took, and where it led.
 struct Step {
     tag: Tag,
-    old: Option<Digest>,
-    new: Option<Digest>,
+    old: Digest,
 }
 
 /// An operation that may be taken back.
 struct Undoable {
     kind: OpKind,
     target: String,
+    /// Until when; none: it took nothing away.
+    until: Option<i64>,
     undone_by: Option<i64>,
     repo: Repo,
     name: RepositoryName,
     is_deleted: bool,
 }
 
-/// Takes the operation `op` back.
+/// Takes the operation `op` back, if it is in the trash.
 pub fn restore(
     tx: &mut Tx<'_>,
     op: i64,
@@ -60,8 +63,16 @@ pub fn restore(
     let Some(found) = find(tx, op)? else {
         return Ok(Restored::Unknown);
     };
+    let Some(until) = found.until else {
+        return Ok(Restored::NotInTrash);
+    };
     if found.undone_by.is_some() {
         return Ok(Restored::AlreadyUndone);
+    }
+    // Of a tag nothing but its window says how long it can come back; all else can until it is purged, so a hold prolongs it.
+    let is_tag = TrashKind::of(found.kind, &found.target) == Some(TrashKind::Tag);
+    if is_tag && until <= now {
+        return Ok(Restored::Gone);
     }
     if found.is_deleted && found.kind != OpKind::RepoDelete {
         return Ok(Restored::RepositoryDeleted(found.name));
@@ -95,7 +106,7 @@ pub fn restore(
 
 fn find(tx: &mut Tx<'_>, op: i64) -> Result<Option<Undoable>, Error> {
     let found = tx.first(
-        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id, r.name, r.deleted_at IS NOT NULL
+        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id, r.name, r.deleted_at IS NOT NULL, o.until
          FROM ops o JOIN repos r ON r.id = o.repo_id WHERE o.id = ?1 @update OF o @keyshare OF r",
         values![op],
         |row: &Row<'_>| {
@@ -106,12 +117,14 @@ fn find(tx: &mut Tx<'_>, op: i64) -> Result<Option<Undoable>, Error> {
                 slot: Slot::of(&name),
             };
             let kind = OpKind::from_number(row.get(0)?);
-            let kind = kind.filter(|kind| !matches!(kind, OpKind::Restore | OpKind::RepoRename));
             let target = row.get::<Option<String>>(1)?.unwrap_or_default();
+            let is_trash = kind.is_some_and(|kind| TrashKind::of(kind, &target).is_some());
+            let until = row.get::<Option<i64>>(7)?.filter(|_| is_trash);
             let (undone_by, is_deleted) = (row.get(2)?, row.get(6)?);
             Ok(kind.map(|kind| Undoable {
                 kind,
                 target,
+                until,
                 undone_by,
                 repo,
                 name,
@@ -185,32 +198,24 @@ impl Restore<'_> {
     /// Every tag that the operation changed, unless somebody changed it since.
     fn tags(&mut self, tx: &mut Tx<'_>, op: i64) -> Result<(), Error> {
         let steps = tx.query(
-            "SELECT name, old_digest, new_digest FROM tag_events WHERE op_id = ?1 ORDER BY name",
+            "SELECT name, old_digest FROM tag_events WHERE op_id = ?1 AND old_digest IS NOT NULL ORDER BY name",
             values![op],
             |row: &Row<'_>| {
                 Ok(Step {
                     tag: row.get(0)?,
                     old: row.get(1)?,
-                    new: row.get(2)?,
                 })
             },
         )?;
+        let must_be = if self.wish.force {
+            Held::Anything
+        } else {
+            Held::Nothing
+        };
         for step in &steps {
-            match &step.old {
-                Some(old) => self.set_back(tx, step, old)?,
-                None => self.take_away(tx, step)?,
-            }
+            self.set(tx, &step.tag, &step.old, &must_be)?;
         }
         self.rename(tx, &steps)
-    }
-
-    fn set_back(&mut self, tx: &mut Tx<'_>, step: &Step, old: &Digest) -> Result<(), Error> {
-        let must_be = match &step.new {
-            _ if self.wish.force => Held::Anything,
-            Some(new) => Held::This(new),
-            None => Held::Nothing,
-        };
-        self.set(tx, &step.tag, old, &must_be)
     }
 
     /// The tag that is taken, under another name, where that is wished.
@@ -223,7 +228,7 @@ impl Restore<'_> {
             [one] => steps.iter().find(|step| step.tag == one.tag),
             _ => None,
         };
-        let Some(old) = old.and_then(|step| step.old.as_ref()) else {
+        let Some(old) = old.map(|step| &step.old) else {
             self.taken = taken;
             return Ok(());
         };
@@ -265,24 +270,6 @@ impl Restore<'_> {
             self.tags.push(tag.clone());
         } else {
             self.taken.push(taken(tx, repo, tag, digest)?);
-        }
-        Ok(())
-    }
-
-    fn take_away(&mut self, tx: &mut Tx<'_>, step: &Step) -> Result<(), Error> {
-        let Revival {
-            repo, now, keep_ms, ..
-        } = self.revival;
-        match find_tag(tx, repo, &step.tag)? {
-            Some((id, digest)) if Some(&digest) == step.new.as_ref() => {
-                remove_tag(tx, repo, self.op, EventKind::Restored, &step.tag, &digest, now)?;
-                keep_until(tx, id, now.saturating_add(keep_ms))?;
-                self.tags.push(step.tag.clone());
-            }
-            _ => {
-                let was = step.new.clone().unwrap_or(Digest::Sha256([0; 32]));
-                self.taken.push(taken(tx, repo, &step.tag, &was)?);
-            }
         }
         Ok(())
     }

@@ -28,6 +28,21 @@ pub enum TrashKind {
     Repository,
 }
 
+impl TrashKind {
+    /// What an operation of this kind puts into the trash; none: it takes nothing away. With the end of its window, which
+    /// every operation that takes something away has, this is what can be taken back.
+    pub(crate) fn of(kind: OpKind, target: &str) -> Option<Self> {
+        match kind {
+            OpKind::Trash => Some(Self::Manifest),
+            OpKind::Retention if target.contains(':') => Some(Self::Manifest),
+            OpKind::Untag | OpKind::Retention => Some(Self::Tag),
+            OpKind::Unlink => Some(Self::Blob),
+            OpKind::RepoDelete => Some(Self::Repository),
+            OpKind::Tag | OpKind::Restore | OpKind::RepoRename => None,
+        }
+    }
+}
+
 /// One operation that can be taken back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrashEntry {
@@ -147,20 +162,17 @@ pub fn repository_of(tx: &mut Tx<'_>, op: i64) -> Result<Option<RepositoryName>,
 }
 
 fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
-    let kind = match OpKind::from_number(row.get(1)?) {
-        Some(OpKind::Trash) => TrashKind::Manifest,
-        Some(OpKind::Retention) if row.get::<String>(5)?.contains(':') => TrashKind::Manifest,
-        Some(OpKind::Untag | OpKind::Retention) => TrashKind::Tag,
-        Some(OpKind::Unlink) => TrashKind::Blob,
-        Some(OpKind::RepoDelete) => TrashKind::Repository,
-        other => return Err(Error::Impossible(format!("{other:?} is in the trash"))),
-    };
+    let number: i64 = row.get(1)?;
+    let target = row.get::<Option<String>>(5)?.unwrap_or_default();
+    let kind = OpKind::from_number(number).and_then(|kind| TrashKind::of(kind, &target));
+    let kind =
+        kind.ok_or_else(|| Error::Impossible(format!("an operation of kind {number} is in the trash")))?;
     let entry = TrashEntry {
         op: row.get(0)?,
         kind,
         repository: row.get(3)?,
         in_deleted_repository: row.get::<bool>(4)? && kind != TrashKind::Repository,
-        target: row.get::<Option<String>>(5)?.unwrap_or_default(),
+        target,
         at: row.get(6)?,
         by: row.get(7)?,
         remote: row.get(8)?,
@@ -171,6 +183,11 @@ fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
         frees: Some(0),
     };
     Ok((row.get(2)?, entry))
+}
+
+/// Whether a repository has this name, or had it when it was deleted.
+pub fn has_or_had_name(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<bool, Error> {
+    Ok(!ids_of(tx, name)?.is_empty())
 }
 
 /// Repositories that have a name or had it when they were deleted.

@@ -1,6 +1,6 @@
 //! The trash: look into it, bring things back, empty it.
 //!
-//! Fails: what stands in the way of a restore is an answer ([`Restored`]).
+//! Fails: a name that no repository has or had is unknown; what stands in the way of a restore is an answer ([`Restored`]).
 
 use access::{CatalogPermit, Delete, Permit, Pull, Push};
 use catalog::{RestoreWish, Restored, TrashEntry, TrashPage, TrashPlace, Tx};
@@ -32,10 +32,22 @@ impl Registry {
         limit: usize,
     ) -> Result<TrashPage, Error> {
         let now = self.now();
+        if let Some(name) = &repository {
+            self.must_be_known(name, permit.shows(name)).await?;
+        }
         let list = move |tx: &mut Tx<'_>| catalog::list_trash(tx, repository.as_ref(), now, after, limit);
         let mut page = self.inner.catalog.read(list).await?;
         page.items.retain(|entry| permit.shows(&entry.repository));
         Ok(page)
+    }
+
+    async fn must_be_known(&self, name: &RepositoryName, is_shown: bool) -> Result<(), Error> {
+        let wanted = name.clone();
+        let find = move |tx: &mut Tx<'_>| catalog::has_or_had_name(tx, &wanted);
+        if is_shown && self.inner.catalog.read(find).await? {
+            return Ok(());
+        }
+        Err(Error::RepositoryUnknown(name.clone()))
     }
 
     /// One entry of the trash.
@@ -97,6 +109,9 @@ impl Registry {
     ) -> Result<Emptied, Error> {
         self.may_delete()?;
         let now = self.now();
+        if let Some(permit) = repository {
+            self.must_be_known(permit.repository(), true).await?;
+        }
         let (mut all, mut after) = (Emptied::default(), None);
         loop {
             let name = repository.map(|permit| permit.repository().clone());

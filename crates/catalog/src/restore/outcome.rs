@@ -37,8 +37,10 @@ pub enum Restored {
     NameTaken(RepositoryName),
     /// Nothing: this repository, which it was in, was deleted itself, and must come back first.
     RepositoryDeleted(RepositoryName),
-    /// There is no such operation, or it is none that can be taken back.
+    /// There is no such operation.
     Unknown,
+    /// It took nothing away, so it is not in the trash: a push, a rename, a restore.
+    NotInTrash,
     /// It was taken back before.
     AlreadyUndone,
     /// What it took away is gone for good, or is back already.

@@ -129,24 +129,43 @@ story!(
 );
 
 story!(
-    a_deleted_tag_and_an_overwritten_tag_go_back_to_where_they_pointed,
+    a_deleted_tag_comes_back_and_no_push_is_taken_back,
     async |house: &House| {
         let good = house.push_image("a", "good", &["latest"]).await;
         let wrong = house.push_image("a", "wrong", &["latest", "wrong"]).await;
         // The operations are numbered from 1: the push of `good`, the push of `wrong`.
-        let Restored::Done { tags, .. } = restore(house, 2).await else {
-            panic!()
-        };
-        assert_eq!(tags, [tag("latest"), tag("wrong")]);
-        assert_eq!(house.find("a", "latest").await, Some(good.clone()));
-        assert_eq!(house.find("a", "wrong").await, None);
-        assert_eq!(house.find("a", &wrong.to_string()).await, Some(wrong));
+        for push in [1, 2] {
+            assert_eq!(restore(house, push).await, Restored::NotInTrash);
+        }
+        assert_eq!(house.find("a", "latest").await, Some(wrong.clone()));
+        assert_eq!(house.find("a", "wrong").await, Some(wrong.clone()));
         let now = house.now();
         house
             .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
             .await;
-        assert!(matches!(restore(house, 4).await, Restored::Done { .. }));
-        assert_eq!(house.find("a", "latest").await, Some(good));
+        let op = house
+            .read(move |tx| catalog::list_trash(tx, None, now, None, 2))
+            .await
+            .items[0]
+            .op;
+        assert!(matches!(restore(house, op).await, Restored::Done { .. }));
+        assert_eq!(house.find("a", "latest").await, Some(wrong));
+        assert_eq!(restore(house, op + 1).await, Restored::NotInTrash);
+        assert!(house.find("a", &good.to_string()).await.is_some());
+    }
+);
+
+story!(
+    what_the_trash_lists_no_more_does_not_come_back,
+    async |house: &House| {
+        house.push_image("a", "good", &["latest"]).await;
+        let now = house.now();
+        house
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
+            .await;
+        house.pass(UNDO);
+        assert_eq!(restore(house, 2).await, Restored::Gone);
+        assert_eq!(house.find("a", "latest").await, None);
     }
 );
 

@@ -27,10 +27,11 @@ impl Consent {
             output::whole(plan);
             return Ok(false);
         }
-        eprint!("{plan}");
+        // Who said yes beforehand reads the result alone.
         if self.yes {
             return Ok(true);
         }
+        eprint!("{plan}");
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(
                 "there is no terminal to ask on; nothing was changed\n  fix   --yes to do it, --dry-run to look only",

@@ -147,7 +147,7 @@ fn hurry(arguments: &RunArguments) -> Result<(), Failure> {
 fn described(plan: &[GcUrgent]) -> String {
     let line = |one: &GcUrgent| {
         format!(
-            "{}: {} manifests in the trash can never be restored; {} are free by {}\n",
+            "{}: {} manifests in the trash could never be restored; {} would be free by {}\n",
             one.repository,
             one.manifests,
             size(one.bytes),

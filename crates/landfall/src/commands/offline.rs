@@ -6,7 +6,7 @@ use std::sync::Arc;
 use config::Settings;
 use registry::adopt::RemoteError;
 use registry::backup::{FailureKind, kind_of};
-use registry::{Registry, Rules, SystemClock};
+use registry::{Registry, Rules, SourceError, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{Place, open_catalog, open_store, stop_on_signals};
@@ -94,13 +94,23 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
         ),
         registry::Error::Backup(_)
         | registry::Error::Bundle(_)
-        | registry::Error::Store(store::Error::NotEmpty { .. }) => of_kind(code, error, text),
+        | registry::Error::Store(store::Error::NotEmpty { .. })
+        | registry::Error::ReadOnly
+        | registry::Error::ReadOnlyMode { .. }
+        | registry::Error::TagImmutable { .. }
+        | registry::Error::OverQuota(_) => of_kind(code, error, text),
         registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
-        registry::Error::Remote(RemoteError::Login { .. }) => Failure::denied(code, text),
-        registry::Error::Remote(RemoteError::Unreachable { .. }) => Failure::temporary(
-            code,
-            format!("{text}\n  fix   run the same command again when it answers: it goes on from here"),
-        ),
+        registry::Error::Remote(RemoteError::Login { .. })
+        | registry::Error::Source(SourceError::Remote(RemoteError::Login { .. })) => {
+            Failure::denied(code, text)
+        }
+        registry::Error::Remote(RemoteError::Unreachable { .. })
+        | registry::Error::Source(SourceError::Remote(RemoteError::Unreachable { .. })) => {
+            Failure::temporary(
+                code,
+                format!("{text}\n  fix   run the same command again when it answers: it goes on from here"),
+            )
+        }
         _ => Failure::failed(code, text),
     }
 }

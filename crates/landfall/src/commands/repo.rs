@@ -225,7 +225,7 @@ fn print(target: &Target, one: Repository) {
 
 fn rename(arguments: &RenameArguments) -> Result<(), Failure> {
     let (old, new) = (&arguments.repository, &arguments.new);
-    let plan = format!("{old} becomes {new}; who asks for {old} then is told the new name\n");
+    let plan = format!("{old} would become {new}; who asks for {old} then would be told the new name\n");
     if !arguments.consent.asked(&plan, "Rename it?")? {
         return Ok(());
     }
@@ -249,7 +249,7 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
     let name = &arguments.repository;
     let shown: Repository = api.get(&path(name))?;
     let plan = format!(
-        "{name} is deleted with {} tags and {} manifests; it can come back until its undo window ends\n",
+        "{name} would be deleted with {} tags and {} manifests, and could come back until its undo window ends\n",
         shown.tags, shown.manifests
     );
     if !arguments.consent.asked(&plan, "Delete it?")? {

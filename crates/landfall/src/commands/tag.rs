@@ -213,7 +213,7 @@ impl Order<'_> {
             print_json(plan);
             return Ok(());
         }
-        let text = format!("{}\n", self.words(&plan));
+        let text = format!("would move {}\n", self.words(&plan));
         if !consent.asked(&text, "Move it?")? {
             return Ok(());
         }
@@ -246,12 +246,14 @@ impl Order<'_> {
 
 fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
     let tag = &arguments.tag;
-    let plan = format!("{tag} is deleted; its image and its other tags stay\n");
+    let plan = format!("{tag} would be deleted; its image and its other tags would stay\n");
     let path = path_of(tag)?;
+    let api = arguments.target.open()?;
+    must_be_there(&api, tag, &path)?;
     if !arguments.consent.asked(&plan, "Delete it?")? {
         return Ok(());
     }
-    let deleted: TagDeleted = arguments.target.open()?.delete(&path)?;
+    let deleted: TagDeleted = api.delete(&path)?;
     if arguments.target.json {
         print_json(deleted);
         return Ok(());
@@ -261,6 +263,18 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
         deleted.until
     ));
     Ok(())
+}
+
+/// A plan for a tag that is not there would be none. Its newest step says whether it is.
+fn must_be_there(api: &Api, tag: &Named, path: &str) -> Result<(), Failure> {
+    let newest = api.list::<TagStep>(&format!("{path}/history?limit=1")).next();
+    match newest.transpose()? {
+        Some(step) if step.new.is_some() => Ok(()),
+        _ => Err(Failure::missing(
+            "LF-API-011",
+            format!("{tag} is deleted already: `landfall tag history {tag}` says by whom"),
+        )),
+    }
 }
 
 fn path_of(named: &Named) -> Result<String, Failure> {

@@ -191,7 +191,7 @@ fn empty(arguments: &EmptyArguments) -> Result<(), Failure> {
     let mut lines: Vec<String> = ending.iter().map(|item| format!("  {}", what(item))).collect();
     let frees = ending.iter().filter_map(|item| item.frees).sum();
     lines.push(format!(
-        "{} deletes can never be taken back then; {} or more are free a lease later",
+        "{} deletes could never be taken back then; {} or more would be free a lease later",
         ending.len(),
         size(frees)
     ));

@@ -36,6 +36,24 @@ fn an_overwritten_tag_goes_back_and_its_history_says_who_did_what() {
 }
 
 #[test]
+fn a_push_is_not_in_the_trash_and_no_number_takes_it_back() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "latest", &Image::new("good"));
+    let pushed = landfall.push(REPO, "latest", &Image::new("better")).digest();
+    for number in ["1", "2"] {
+        for more in [&[][..], &["--force"], &["--dry-run"]] {
+            let refused = landfall.does(&[&["trash", "restore", number], more].concat());
+            assert_eq!(refused.code, Some(6), "{refused:?}");
+            assert!(refused.stderr.contains("landfall tag rollback"), "{refused:?}");
+        }
+    }
+    let list = landfall.done_json(&["tag", "list", REPO]);
+    assert_eq!(list["items"][0]["digest"], pushed);
+    let history = landfall.done_json(&["tag", "history", "team/app:latest"]);
+    assert_eq!(history["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_pull_of_a_deleted_tag_says_how_to_bring_it_back() {
     let landfall = Landfall::start();
     let digest = landfall.push(REPO, "1.2", &Image::new("needed")).digest();
@@ -101,6 +119,9 @@ fn an_emptied_trash_gives_nothing_back_and_bad_words_are_refused() {
         (vec!["trash", "restore", "Team/App"], 2),
         (vec!["trash", "empty", "--older-than", "soon"], 2),
         (vec!["trash", "empty"], 2),
+        (vec!["trash", "list", "nosuch"], 5),
+        (vec!["trash", "empty", "--repo", "nosuch", "--yes"], 5),
+        (vec!["tag", "history", "team/app:never"], 5),
         (vec!["tag", "rollback", "team/app:never", "--yes"], 5),
         (vec!["tag", "rollback", "team/app", "--yes"], 2),
         (vec!["tag", "delete", "team/app:never", "--yes"], 5),
@@ -110,4 +131,27 @@ fn an_emptied_trash_gives_nothing_back_and_bad_words_are_refused() {
         let output = landfall.does(&args);
         assert_eq!(output.code, Some(code), "{args:?}: {output:?}");
     }
+}
+
+#[test]
+fn a_plan_does_not_read_as_done() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "latest", &Image::new("app"));
+    for args in [["tag", "delete", "team/app:latest"], ["repo", "delete", REPO]] {
+        let asked = landfall.does(&args);
+        assert_eq!(asked.code, Some(2), "{asked:?}");
+        assert!(asked.stderr.contains("would be deleted"), "{asked:?}");
+        assert!(!asked.stderr.contains(" is deleted"), "{asked:?}");
+    }
+    let refused = landfall.does(&["tag", "delete", "team/app:nope", "--yes"]);
+    assert_eq!((refused.code, &*refused.stdout), (Some(5), ""), "{refused:?}");
+    assert!(!refused.stderr.contains("deleted;"), "{refused:?}");
+    let done = landfall.does(&["tag", "delete", "team/app:latest", "--yes"]);
+    assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
+    assert!(done.stdout.contains("team/app:latest is deleted"), "{done:?}");
+    let again = landfall.does(&["tag", "delete", "team/app:latest", "--dry-run"]);
+    assert!(
+        again.code == Some(5) && again.stderr.contains("deleted already"),
+        "{again:?}"
+    );
 }

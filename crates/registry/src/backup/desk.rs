@@ -244,16 +244,19 @@ fn failed(error: &Error) -> BackupState {
 pub fn kind_of(error: &Error) -> FailureKind {
     use crate::bundle::BundleError as Bundle;
     match error {
-        Error::NoRoom | Error::Backup(BackupError::NoRoom { .. }) | Error::Bundle(Bundle::NoRoom(_)) => {
-            FailureKind::Full
-        }
+        Error::NoRoom
+        | Error::OverQuota(_)
+        | Error::Backup(BackupError::NoRoom { .. })
+        | Error::Bundle(Bundle::NoRoom(_)) => FailureKind::Full,
         Error::RepositoryUnknown(_)
         | Error::Backup(BackupError::Unknown { .. } | BackupError::NoParent(_))
         | Error::Bundle(Bundle::NoLast | Bundle::NoChange { .. }) => FailureKind::Missing,
         Error::Backup(BackupError::Inside { .. } | BackupError::NotOurs { .. } | BackupError::Busy(_))
         | Error::Bundle(Bundle::Exists(_) | Bundle::Foreign(_))
         | Error::Store(store::Error::NotEmpty { .. })
-        | Error::ReadOnly => FailureKind::Conflict,
+        | Error::ReadOnly
+        | Error::ReadOnlyMode { .. }
+        | Error::TagImmutable { .. } => FailureKind::Conflict,
         Error::Backup(BackupError::Damaged { .. } | BackupError::Altered { .. })
         | Error::Bundle(Bundle::Damaged { .. } | Bundle::DoesNotFit { .. } | Bundle::Source { .. }) => {
             FailureKind::Damaged

@@ -74,7 +74,7 @@ impl Problem {
             }
             Self::Upload { .. } => "nothing: the client is told to start this upload again",
             Self::ManyUnknown { .. } => {
-                "if the catalog was lost, or is an older one, stop the server and restore the right one from a backup"
+                "keep these files; if the catalog was lost or replaced, stop the server and restore a backup: landfall restore FOLDER"
             }
         }
     }
@@ -118,7 +118,8 @@ impl fmt::Display for Problem {
             Self::ManyUnknown { files } => {
                 write!(
                     f,
-                    "{files} stored files are unknown to the catalog, which are more than crashes leave"
+                    "{files} stored files are unknown to the catalog, which are more than crashes leave: it may have been \
+                     replaced by another one or an empty one"
                 )
             }
             Self::Doomed { location } => {

@@ -245,15 +245,37 @@ async fn a_catalog_that_belongs_to_another_folder_is_a_problem() {
             .await
             .unwrap();
     }
+    let registry = without_catalog(&house, registry).await;
+    let (report, problems) = check(&registry, Check::default()).await;
+    assert_eq!(report.unknown, 20);
+    assert!(matches!(problems[..], [Problem::ManyUnknown { files: 20 }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_catalog_is_a_problem_however_few_files_there_are() {
+    let house = House::new();
+    let registry = house.open().await;
+    push_in_parts(&registry, "a", &noise(1, 20_000)).await.unwrap();
+    let registry = without_catalog(&house, registry).await;
+    let (_, problems) = check(&registry, Check::default()).await;
+    assert!(
+        matches!(problems[..], [Problem::ManyUnknown { files: 1 }]),
+        "{problems:?}"
+    );
+    // One that knows something: such a file is what a crash leaves.
+    push_in_parts(&registry, "a", &noise(2, 20_000)).await.unwrap();
+    let (report, problems) = check(&registry, Check::default()).await;
+    assert_eq!((report.unknown, problems.len()), (1, 0), "{problems:?}");
+}
+
+/// The same folder with a new catalog.
+async fn without_catalog(house: &House, registry: Registry) -> Registry {
     registry.close().await;
     drop(registry);
     for file in walk(&house.path().join("landfall/catalog")) {
         std::fs::remove_file(file).unwrap();
     }
-    let registry = house.open().await;
-    let (report, problems) = check(&registry, Check::default()).await;
-    assert_eq!(report.unknown, 20);
-    assert!(matches!(problems[..], [Problem::ManyUnknown { files: 20 }]));
+    house.open().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

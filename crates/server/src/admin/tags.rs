@@ -81,10 +81,16 @@ async fn history(
     page: Page,
 ) -> Result<Listing<TagStep>, Refusal> {
     let permit = call.may(Pull, &name.parse()?)?;
+    let after = page.after()?;
     let mut events = call
         .registry()
-        .tag_history(&permit, &tag.parse()?, page.after()?, page.limit + 1)
+        .tag_history(&permit, &tag.parse()?, after, page.limit + 1)
         .await?;
+    if events.is_empty() && after.is_none() {
+        return Err(Refusal::missing(format!(
+            "there is no tag {name}:{tag}, and never was: `landfall tag list {name}` shows those that are there"
+        )));
+    }
     let more = events.len() > page.limit;
     events.truncate(page.limit);
     let last = events.last().map(|event| event.seq).filter(|_| more);

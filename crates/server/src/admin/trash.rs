@@ -192,6 +192,11 @@ fn refused(name: &RepositoryName, op: i64, restored: Restored) -> Refusal {
                 "what operation {op} deleted is back already, or its undo window has ended and it is gone for good"
             ),
         ),
+        Restored::NotInTrash => Refusal::conflict(format!(
+            "operation {op} deleted nothing, so it is not in the trash and nothing was changed: `landfall trash list` shows \
+             what is; a tag that was pushed over goes back with `landfall tag history {name}:TAG` and `landfall tag \
+             rollback {name}:TAG`"
+        )),
         Restored::Unknown | Restored::Done { .. } | Restored::Repository(_) => {
             Refusal::missing(format!("there is no operation {op} that could be taken back"))
         }

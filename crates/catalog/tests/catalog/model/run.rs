@@ -292,6 +292,7 @@ impl Run<'_> {
         };
         let Undoable {
             number,
+            at,
             repo,
             life,
             is_whole,
@@ -306,6 +307,10 @@ impl Run<'_> {
             .await;
         // One that cannot be taken back is not asked for again.
         self.model.trash[op].undone = true;
+        if retained && at + UNDO <= now {
+            assert_eq!(restored, Restored::Gone);
+            return;
+        }
         if is_whole {
             return self.restore_repo(op, repo, &restored);
         }
