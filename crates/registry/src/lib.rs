@@ -74,7 +74,7 @@ pub use retention::{Decision, RetentionCursor, RetentionPage, RetentionReport, R
 pub use rules::{IndexRule, Rules, UrlRule, WrittenRules};
 pub use scrub::{
     DamagedContent, FileBody, FolderSource, RemoteSource, ScrubRun, ScrubStatus, ScrubWanted, Source,
-    SourceContent, SourceError, SourceName, Sources,
+    SourceContent, SourceError, SourceFailure, SourceName, Sources,
 };
 pub use space::{RepositorySpace, Space};
 pub use store::{BlobFile, Intake};

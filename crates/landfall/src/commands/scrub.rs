@@ -2,7 +2,7 @@
 //! from a folder or another registry; pauses.
 //!
 //! A server that runs does it itself; the data folder of one that does not is opened here. Exit codes: 5 no data folder, 7
-//! something is damaged, 8 the other registry does not answer, 130 interrupted.
+//! something is damaged, 4 the other registry refuses the login, 8 it does not answer, 130 interrupted.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use registry::{ScrubWanted, SourceName};
 use serde::{Deserialize, Serialize};
 use server::api::{
     DamageCause, Damaged, DamagedKind, Document, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubSource,
-    ScrubStatus, Time,
+    ScrubStatus, SourceFailure, Time,
 };
 
 use super::check::{must_exist, rate};
@@ -156,10 +156,12 @@ fn through(arguments: &RunArguments) -> Result<(), Failure> {
         }
     };
     if let Some(why) = &run.failure {
-        return Err(Failure::failed(
-            "LF-SCR-001",
-            format!("the run did not come to its end: {why}"),
-        ));
+        let text = format!("the run did not come to its end: {why}");
+        return Err(match run.source_failure {
+            Some(SourceFailure::Unreachable) => Failure::temporary("LF-SCR-001", text),
+            Some(SourceFailure::Login) => Failure::denied("LF-SCR-001", text),
+            None => Failure::failed("LF-SCR-001", text),
+        });
     }
     tell(&arguments.target, report, Some(&run))
 }

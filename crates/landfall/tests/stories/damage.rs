@@ -147,6 +147,16 @@ fn a_copy_and_another_registry_heal_what_they_have() {
             .contains("found 3 damaged; healed 1, 2 not to be had there"),
         "{healed:?}"
     );
+    let silent = [
+        "scrub",
+        "run",
+        "--sample",
+        "0%",
+        "--repair-from",
+        "http://127.0.0.1:1",
+    ];
+    let silent = landfall.does(&silent);
+    assert_eq!(silent.code, Some(8), "{silent:?}");
     let address = format!("http://{}", other.address);
     let healed = landfall.does(&["scrub", "run", "--sample", "0%", "--repair-from", &address]);
     assert_eq!(healed.code, Some(0), "{healed:?}");

@@ -18,7 +18,7 @@ use crate::push::digest_of;
 use crate::{Error, Registry};
 
 pub use folder::{FileBody, FolderSource};
-pub use run::{ScrubRun, ScrubWanted};
+pub use run::{ScrubRun, ScrubWanted, SourceFailure};
 pub use source::{Content as SourceContent, RemoteSource, Source, SourceError, SourceName, Sources};
 
 /// How long a pause that somebody asked for lasts, unless it is ended before.

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use catalog::{Due, Health, Kept, RecordedBlob, Tx};
 use tokio_util::sync::CancellationToken;
 
-use super::source::Source;
+use super::source::{Source, SourceError};
+use crate::adopt::RemoteError;
 use crate::jobs::Inspected;
 use crate::pace::Pace;
 use crate::{Error, Registry};
@@ -69,6 +70,30 @@ pub struct ScrubRun {
     pub not_healed: u64,
     /// Why it did not come to its end, if it did not.
     pub failure: Option<String>,
+    /// What the source did, where that ended it.
+    pub source_failure: Option<SourceFailure>,
+}
+
+/// How a registry that should have right bytes failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceFailure {
+    /// It does not answer.
+    Unreachable,
+    /// It wants a login, or another one.
+    Login,
+}
+
+impl SourceFailure {
+    fn of(error: &Error) -> Option<Self> {
+        let Error::Source(SourceError::Remote(error)) = error else {
+            return None;
+        };
+        match error {
+            RemoteError::Unreachable { .. } => Some(Self::Unreachable),
+            RemoteError::Login { .. } => Some(Self::Login),
+            RemoteError::Unexpected { .. } => None,
+        }
+    }
 }
 
 impl Registry {
@@ -120,6 +145,7 @@ impl Registry {
             healed: 0,
             not_healed: 0,
             failure: None,
+            source_failure: None,
         };
         *run = Some(new.clone());
         Ok(new)
@@ -145,6 +171,7 @@ impl Registry {
         let ended = self.note_run(|run| {
             run.ended_at = Some(ended_at);
             run.failure = outcome.as_ref().err().map(|error| crate::error::causes(error));
+            run.source_failure = outcome.as_ref().err().and_then(SourceFailure::of);
         });
         outcome?;
         ended.ok_or(Error::Closing)

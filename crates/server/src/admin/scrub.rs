@@ -6,6 +6,7 @@ use registry::{DamagedContent, Needs, ScrubWanted, SourceName};
 use super::{Answer, Api, Call, Doc, Given, Listing, Page, Refusal};
 use crate::api::{
     DamageCause, Damaged, DamagedKind, NeededBy, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubStatus,
+    SourceFailure,
 };
 
 pub(super) fn routes(api: Api) -> Api {
@@ -145,6 +146,10 @@ impl From<registry::ScrubRun> for ScrubRun {
             healed: run.healed,
             not_healed: run.not_healed,
             failure: run.failure,
+            source_failure: run.source_failure.map(|failure| match failure {
+                registry::SourceFailure::Unreachable => SourceFailure::Unreachable,
+                registry::SourceFailure::Login => SourceFailure::Login,
+            }),
         }
     }
 }

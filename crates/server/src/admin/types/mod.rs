@@ -39,7 +39,7 @@ pub use rules::{
 };
 pub use scrub::{
     DamageCause, Damaged, DamagedKind, NeededBy, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubSource,
-    ScrubStatus,
+    ScrubStatus, SourceFailure,
 };
 pub use usage::{RepositoryUsage, TagUsage, Usage};
 pub use why::{Holder, KeptBlob, KeptFile, KeptLink, KeptManifest, WhyKept};

@@ -90,6 +90,19 @@ pub struct ScrubRun {
     pub not_healed: u64,
     /// Why it did not come to its end.
     pub failure: Option<String>,
+    /// What `repair_from` did, where that ended it.
+    #[serde(default)]
+    pub source_failure: Option<SourceFailure>,
+}
+
+/// How a registry that should have right bytes failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFailure {
+    /// It does not answer.
+    Unreachable,
+    /// It wants a login, or another one.
+    Login,
 }
 
 /// Something whose stored bytes are not what its digest names.
