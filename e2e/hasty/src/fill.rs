@@ -15,10 +15,10 @@ pub(crate) fn manifests(data: &Path, wanted: i64) -> Result<(), Trouble> {
     let rows = Connection::open(data.join("landfall/catalog/landfall.db"))?;
     rows.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN")?;
     let there: i64 = rows.query_row("SELECT COUNT(*) FROM manifests", [], |row| row.get(0))?;
-    let (model, repo, at): (i64, i64, i64) = rows.query_row(
-        "SELECT m.id, m.repo_id, m.pushed_at FROM manifests m JOIN tags t ON t.manifest_id = m.id LIMIT 1",
+    let (model, repo, at, tagged): (i64, i64, i64, i64) = rows.query_row(
+        "SELECT m.id, m.repo_id, m.pushed_at, t.event_seq FROM manifests m JOIN tags t ON t.manifest_id = m.id LIMIT 1",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
     let new = (wanted - there).max(0);
     for number in 0..new {
@@ -43,9 +43,9 @@ pub(crate) fn manifests(data: &Path, wanted: i64) -> Result<(), Trouble> {
         let name = format!("t{number:07}");
         rows.prepare_cached(
             "INSERT INTO tag_events(repo_id, name, op_id, at, kind, new_digest)
-             SELECT repo_id, ?1, op_id, at, kind, ?2 FROM tag_events WHERE repo_id = ?3 ORDER BY seq LIMIT 1",
+             SELECT repo_id, ?1, op_id, at, kind, ?2 FROM tag_events WHERE seq = ?3",
         )?
-        .execute(params![name, digest, repo])?;
+        .execute(params![name, digest, tagged])?;
         let event = rows.last_insert_rowid();
         rows.prepare_cached(
             "INSERT INTO tags(repo_id, name, manifest_id, event_seq, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)",
