@@ -3,8 +3,12 @@
 //! Every value is usable as it stands; combinations that make no sense have no shape here.
 //! Units: durations are `Duration`, sizes bytes.
 
+mod limits;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use limits::Limits;
 
 use policy::{ImmutableRule, QuotaRule, RetentionRule, Schedule};
 
@@ -438,15 +442,4 @@ pub struct Platform {
     pub os: String,
     /// Processor architecture.
     pub architecture: String,
-}
-
-/// `limits`: bounds on what a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// `limits.manifest`.
-    pub manifest_bytes_max: u64,
-    /// `limits.blob`.
-    pub blob_bytes_max: Option<u64>,
-    /// `limits.upload_sessions`, per user.
-    pub upload_sessions_max: Option<u32>,
 }
