@@ -197,7 +197,6 @@ fn blob(content: &str) -> NewBlob {
         upload: None,
         now: 0,
         lease_ms: LEASE,
-        grace_ms: 0,
     }
 }
 

@@ -8,12 +8,11 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 24] = [
+const RELOADED: [&str; 19] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",
     "auth",
-    "admin.users",
     "http.prefix",
     "http.host",
     "http.relativeurls",
@@ -29,10 +28,6 @@ const RELOADED: [&str; 24] = [
     "tags.maxtags",
     "trash",
     "gc",
-    "scrub",
-    "retention",
-    "quotas[]",
-    "immutable_tags[]",
 ];
 
 /// A setting that has another value than before.

@@ -18,13 +18,11 @@ use hyper_util::server::graceful::Watcher;
 use tower_service::Service;
 
 use crate::access_log::Asked;
-use crate::admin::{self, Door};
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::metrics::Metrics;
 use crate::origin::Peer;
 use crate::outlet::Shortcuts;
-use crate::pages;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
@@ -55,19 +53,11 @@ fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
     if h2 { builder } else { builder.http1_only() }
 }
 
-/// What is served beside `/v2/`.
-#[derive(Clone)]
-pub(crate) struct Pages {
-    pub(crate) public: axum::Router,
-    pub(crate) admin: axum::Router,
-}
-
 /// Who has connected, and what its requests need.
 pub(crate) struct Caller {
     pub(crate) live: Arc<Live>,
-    pub(crate) pages: Pages,
+    pub(crate) pages: axum::Router,
     pub(crate) peer: Peer,
-    pub(crate) door: Door,
     pub(crate) watcher: Watcher,
 }
 
@@ -92,7 +82,6 @@ impl Caller {
             live,
             pages,
             peer,
-            door,
             watcher,
         } = self;
         let service = service_fn(move |request| {
@@ -101,20 +90,7 @@ impl Caller {
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => {
-                        answer(
-                            live,
-                            pages,
-                            request,
-                            Sender {
-                                peer,
-                                door,
-                                shortcuts,
-                            },
-                            working,
-                        )
-                        .await
-                    }
+                    None => answer(live, pages, request, Sender { peer, shortcuts }, working).await,
                 }
             }
         });
@@ -129,7 +105,6 @@ impl Caller {
 /// Who sends a request, and how files get to it.
 pub(crate) struct Sender {
     pub(crate) peer: Peer,
-    door: Door,
     shortcuts: Option<Shortcuts>,
 }
 
@@ -145,7 +120,7 @@ impl Sender {
 /// Answers one request, whatever it is.
 async fn answer(
     serving: Arc<Live>,
-    mut pages: Pages,
+    mut pages: axum::Router,
     request: Request<Incoming>,
     sender: Sender,
     working: Working,
@@ -159,28 +134,11 @@ async fn answer(
     let path = asked.path();
     let mut told = Told::default();
     let answering = async {
-        let door = sender.door;
-        let inner = match door {
-            Door::Http => path.strip_prefix(context.origin.prefix.as_str()),
-            // No proxy stands before the socket.
-            Door::Socket(_) => Some(path),
-        };
-        let is_admin = |inner: &str| match door {
-            Door::Http => admin::serves(inner),
-            Door::Socket(_) => !pages::is_probe(inner),
-        };
-        match (door, inner) {
-            (Door::Http, Some(inner)) if inner == "/v2" || inner.starts_with("/v2/") => {
+        match path.strip_prefix(context.origin.prefix.as_str()) {
+            Some(inner) if inner == "/v2" || inner.starts_with("/v2/") => {
                 v2::answer(&context, request, inner, sender, &mut told).await
             }
-            (_, Some(inner)) if is_admin(inner) => {
-                let way = admin::Way {
-                    door,
-                    peer: sender.peer,
-                };
-                admin::answer(&context, pages.admin, request, inner, way, &mut told).await
-            }
-            _ => match pages.public.call(request).await {
+            _ => match pages.call(request).await {
                 Ok(response) => response.map(Body::Page),
                 Err(never) => match never {},
             },

@@ -17,8 +17,7 @@ pub mod testing;
 pub use error::Error;
 pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
 pub use fs::{
-    BlobFile, BlobReader, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined,
-    Intake, Plan, Published, REREAD_STEP, Reconciled, Reread, Revival, Revived, Room, Seen, Shard, Step,
-    Trust, Upload, UploadFile, Verdict, Verified, existing,
+    BlobFile, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined, Intake, Plan,
+    Published, Reconciled, Room, Shard, Trust, Upload, Verified, existing,
 };
 pub use location::{BadLocation, Location};

@@ -8,5 +8,4 @@ mod harness;
 mod https;
 mod print;
 mod refusals;
-mod rules;
 mod takeover;

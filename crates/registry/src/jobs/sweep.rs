@@ -5,9 +5,6 @@
 
 use std::collections::HashMap;
 
-use tokio::time::Instant;
-
-use super::rest_after;
 use crate::{Error, Registry};
 
 /// Tombstones of one round trip.
@@ -27,7 +24,7 @@ impl Registry {
     pub(crate) async fn sweep(&self) -> Result<Swept, Error> {
         let mut swept = Swept::default();
         loop {
-            let (began, now) = (Instant::now(), self.now());
+            let now = self.now();
             let due = self
                 .inner
                 .catalog
@@ -53,7 +50,6 @@ impl Registry {
             if last {
                 return Ok(swept);
             }
-            rest_after(began).await;
         }
     }
 

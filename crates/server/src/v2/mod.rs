@@ -11,7 +11,7 @@ pub mod manifest;
 mod page;
 pub mod query;
 pub mod range;
-pub(crate) mod receive;
+mod receive;
 pub mod referrers;
 pub mod refusal;
 pub mod route;
@@ -62,8 +62,6 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Told {
     pub(crate) user: Option<String>,
     pub(crate) route: Option<Route>,
-    /// The path of the admin API's route, without what varies in it.
-    pub(crate) endpoint: Option<&'static str>,
 }
 
 /// Answers one request. `path` is the target's path without `http.prefix`.
@@ -134,13 +132,12 @@ async fn handle(
         .access
         .authenticate(authorization)
         .await
-        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?
-        .at(server.origin.client(&head.headers, sender.peer).into());
+        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?;
     told.user = caller.name().map(str::to_owned);
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
     if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
-        return Err(Refusal::Domain(server.registry.read_only()));
+        return Err(Refusal::Domain(registry::Error::ReadOnly));
     }
     let (outlet, inlet) = match sender.shortcuts(head.version) {
         Some(Shortcuts { outlet, inlet }) => (Some(outlet), Some(inlet)),
@@ -158,9 +155,7 @@ async fn handle(
         },
         inlet,
     };
-    dispatch(&x, route, verb, body)
-        .await
-        .map_err(|refusal| refusal.seen_by(&x.caller))
+    dispatch(&x, route, verb, body).await
 }
 
 async fn dispatch(

@@ -48,21 +48,13 @@ impl FsStore {
 
     /// The blobs in a folder. What is not named as we name blobs is not ours, and left out.
     pub async fn list_shard(&self, shard: &Shard) -> Result<Vec<Location>, Error> {
-        Ok(self.list_all(shard).await?.0)
-    }
-
-    /// The blobs in a folder, and how many other things lie there.
-    pub async fn list_all(&self, shard: &Shard) -> Result<(Vec<Location>, u64), Error> {
         let (store, Shard { root, name }) = (Arc::clone(&self.inner), shard.clone());
         blocking(move || {
-            let (mut blobs, mut others) = (Vec::new(), 0);
-            for file in store.names(&root.join(&name))? {
-                match name.join(file).to_str().and_then(|path| path.parse().ok()) {
-                    Some(location) => blobs.push(location),
-                    None => others += 1,
-                }
-            }
-            Ok((blobs, others))
+            let names = store.names(&root.join(&name))?;
+            let locations = names
+                .into_iter()
+                .filter_map(|file| name.join(file).to_str()?.parse().ok());
+            Ok(locations.collect())
         })
         .await
     }
@@ -119,12 +111,6 @@ impl FsStore {
             store.make_folders(&target)?;
             match store.files.rename_noreplace(&from, &to) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                // A power cut kept the new name and the old one too: names are used once, so it is one file.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && store.are_alike(&from, &to) => {
-                    let removed = store.files.unlink(&from);
-                    removed.map_err(|error| Error::io("remove", &from, error))?;
-                    Ok(true)
-                }
                 Err(error) => Err(Error::io("move", &from, error)),
                 Ok(()) => Ok(true),
             }
@@ -155,12 +141,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether both are there and equally long.
-    fn are_alike(&self, one: &Path, other: &Path) -> bool {
-        let size = |path: &Path| self.files.open(path, Access::Read)?.size();
-        matches!((size(one), size(other)), (Ok(one), Ok(other)) if one == other)
-    }
-
     fn shards_below(&self, root: &Path) -> Result<Vec<Shard>, Error> {
         let mut shards = Vec::new();
         for algorithm in Algorithm::ALL {
@@ -175,7 +155,7 @@ impl Inner {
     }
 
     /// What is in a folder; nothing if there is none.
-    pub(super) fn names(&self, folder: &Path) -> Result<Vec<OsString>, Error> {
+    fn names(&self, folder: &Path) -> Result<Vec<OsString>, Error> {
         match self.files.list(folder) {
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
                 Ok(Vec::new())

@@ -72,7 +72,7 @@ impl Files for SimDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        if matches!(access, Access::Direct | Access::ReadDirect) {
+        if access == Access::Direct {
             return Err(Errno::INVAL.into());
         }
         let inode = self.state().find_file(path)?;

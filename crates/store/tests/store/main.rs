@@ -8,7 +8,6 @@ mod faults;
 mod lifecycle;
 mod model;
 mod power_cut;
-mod reread;
 mod support;
 mod syncs;
 mod uploads;
