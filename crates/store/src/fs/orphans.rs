@@ -111,6 +111,12 @@ impl FsStore {
             store.make_folders(&target)?;
             match store.files.rename_noreplace(&from, &to) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                // A power cut may leave a file under both names. A name is used once, so it is the same file.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => store
+                    .files
+                    .unlink(&from)
+                    .map(|()| true)
+                    .map_err(|error| Error::io("remove", &from, error)),
                 Err(error) => Err(Error::io("move", &from, error)),
                 Ok(()) => Ok(true),
             }
