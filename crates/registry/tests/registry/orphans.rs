@@ -63,6 +63,23 @@ async fn an_orphan_is_put_aside_and_removed_when_its_time_has_come() {
     );
 }
 
+/// The file system had written the new name down, and not yet that the old one is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_that_a_power_cut_left_under_both_names_has_one_afterwards() {
+    let house = House::new();
+    let registry = with_one_blob(&house).await;
+    let orphan = leave_orphan(&house, 0xff);
+    let below = orphan.strip_prefix(house.path().join("landfall/blobs")).unwrap();
+    let there = house.path().join("landfall/quarantine/2027-01-15").join(below);
+    std::fs::create_dir_all(there.parent().unwrap()).unwrap();
+    std::fs::hard_link(&orphan, &there).unwrap();
+    registry.scan_orphans().await.unwrap();
+    assert_eq!((blobs(&house).len(), aside(&house)), (1, vec![there]));
+    house.clock.advance(7 * DAY);
+    registry.scan_orphans().await.unwrap();
+    assert!(aside(&house).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_or_waits_for_the_sweeper_is_no_orphan() {
     let house = House::new();

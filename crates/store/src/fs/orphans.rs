@@ -111,12 +111,12 @@ impl FsStore {
             store.make_folders(&target)?;
             match store.files.rename_noreplace(&from, &to) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                // A power cut may leave a file under both names. A name is used once, so it is the same file.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => store
-                    .files
-                    .unlink(&from)
-                    .map(|()| true)
-                    .map_err(|error| Error::io("remove", &from, error)),
+                // A power cut kept the new name and the old one too: names are used once, so it is one file.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && store.are_alike(&from, &to) => {
+                    let removed = store.files.unlink(&from);
+                    removed.map_err(|error| Error::io("remove", &from, error))?;
+                    Ok(true)
+                }
                 Err(error) => Err(Error::io("move", &from, error)),
                 Ok(()) => Ok(true),
             }
@@ -145,6 +145,12 @@ impl Inner {
             make_folder(&*self.files, &folder)?;
         }
         Ok(())
+    }
+
+    /// Whether both are there and equally long.
+    fn are_alike(&self, one: &Path, other: &Path) -> bool {
+        let size = |path: &Path| self.files.open(path, Access::Read)?.size();
+        matches!((size(one), size(other)), (Ok(one), Ok(other)) if one == other)
     }
 
     fn shards_below(&self, root: &Path) -> Result<Vec<Shard>, Error> {
