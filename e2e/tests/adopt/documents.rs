@@ -104,7 +104,9 @@ impl Desk {
                 Block::Listening(lines) => {
                     for line in lines {
                         println!("{page}, until it listens: {line}");
-                        let mut terminal = self.docker.terminal(&folder, &self.line(&line));
+                        // The program itself: a shell that waits for it may take Ctrl-C for its own end, and tell that instead.
+                        let line = self.line(&format!("exec env {line}"));
+                        let mut terminal = self.docker.terminal(&folder, &line);
                         terminal
                             .shows("listening on")
                             .shows("took over the older registry's data");
