@@ -33,12 +33,12 @@ impl Audit {
         audit
     }
 
-    /// Asks for these manifests, which were acknowledged.
+    /// Asks for these manifests, of which something was acknowledged.
     #[must_use]
     pub fn of_manifests(address: SocketAddr, manifests: &[(Key, Manifest)]) -> Self {
         let mut audit = Self::begin(address);
         for (key, manifest) in manifests {
-            audit.note(|audit| audit.manifest(key, manifest, true));
+            audit.note(|audit| audit.manifest(key, manifest, Some(manifest)));
         }
         audit
     }
@@ -127,23 +127,30 @@ impl Audit {
 
     fn all_manifests(&mut self, promised: &Ledger, attempted: &Ledger) -> Result<(), Trouble> {
         for (key, manifest) in &attempted.manifests {
-            let must = promised
-                .manifests
-                .get(key)
-                .is_some_and(|manifest| manifest.acknowledged);
-            self.manifest(key, manifest, must)?;
+            self.manifest(key, manifest, promised.manifests.get(key))?;
         }
         Ok(())
     }
 
-    fn manifest(&mut self, key: &Key, manifest: &Manifest, must: bool) -> Result<(), Trouble> {
+    fn manifest(
+        &mut self,
+        key: &Key,
+        manifest: &Manifest,
+        promised: Option<&Manifest>,
+    ) -> Result<(), Trouble> {
+        let promised = promised.map(|promised| &promised.history);
+        let allowed = manifest.history.allowed(promised);
+        let was_promised = promised.is_some_and(|promised| promised.acknowledged.is_some());
         let Some(answer) = self.client.pull_manifest(&key.0, &key.1)? else {
-            if must {
+            if was_promised && !allowed.contains(&false) {
                 self.faults
                     .push(format!("acknowledged manifest {key:?} is not served"));
             }
             return Ok(());
         };
+        if !allowed.contains(&true) {
+            self.faults.push(format!("deleted manifest {key:?} is served"));
+        }
         if digest(&answer.body) != key.1 {
             self.faults
                 .push(format!("manifest {key:?} is served with other bytes"));
@@ -160,8 +167,9 @@ impl Audit {
 
     fn all_tags(&mut self, promised: &Ledger, attempted: &Ledger) -> Result<(), Trouble> {
         for (key, tag) in &attempted.tags {
-            let acknowledged = promised.tags.get(key).and_then(|tag| tag.acknowledged);
-            let allowed = &tag.attempts[acknowledged.unwrap_or(0)..];
+            let promised = promised.tags.get(key);
+            let acknowledged = promised.and_then(|tag| tag.acknowledged);
+            let allowed = tag.allowed(promised);
             let stands = self
                 .client
                 .pull_manifest(&key.0, &key.1)?
@@ -182,10 +190,9 @@ impl Audit {
         let names: BTreeSet<&String> = attempted.manifests.keys().map(|(name, _)| name).collect();
         let catalog = self.client.list("/v2/_catalog?n=1000", "repositories")?;
         for name in names {
-            let is_promised = promised
-                .manifests
-                .iter()
-                .any(|((other, _), manifest)| other == name && manifest.acknowledged);
+            let is_promised = promised.manifests.iter().any(|((other, digest), manifest)| {
+                other == name && manifest.is_certain() && is_untouched(attempted, other, digest)
+            });
             if is_promised && !catalog.contains(name) {
                 self.faults
                     .push(format!("repository {name} is missing in the catalog"));
@@ -199,7 +206,7 @@ impl Audit {
             let certain = promised
                 .tags
                 .iter()
-                .filter(|((other, _), tag)| other == name && tag.certain().is_some());
+                .filter(|((other, _), tag)| other == name && matches!(tag.certain(), Some(Some(_))));
             for ((_, tag), _) in certain {
                 let untouched = promised
                     .tags
@@ -215,15 +222,14 @@ impl Audit {
                 }
             }
         }
-        self.referrers(promised)
+        self.referrers(promised, attempted)
     }
 
-    fn referrers(&mut self, promised: &Ledger) -> Result<(), Trouble> {
-        let acknowledged = promised
-            .manifests
-            .iter()
-            .filter(|(_, manifest)| manifest.acknowledged);
-        for ((name, digest), manifest) in acknowledged {
+    fn referrers(&mut self, promised: &Ledger, attempted: &Ledger) -> Result<(), Trouble> {
+        let certain = promised.manifests.iter().filter(|((name, digest), manifest)| {
+            manifest.is_certain() && is_untouched(attempted, name, digest)
+        });
+        for ((name, digest), manifest) in certain {
             let Some(subject) = &manifest.subject else {
                 continue;
             };
@@ -238,4 +244,10 @@ impl Audit {
         }
         Ok(())
     }
+}
+
+/// True if nobody asked for anything else since a manifest was surely there.
+fn is_untouched(attempted: &Ledger, name: &str, digest: &str) -> bool {
+    let key = (name.to_owned(), digest.to_owned());
+    attempted.manifests.get(&key).is_some_and(Manifest::is_certain)
 }

@@ -265,10 +265,23 @@ impl Client {
         Ok(())
     }
 
-    /// Deletes a tag.
-    pub fn delete_tag(&mut self, name: &str, tag: &str) -> Result<(), Trouble> {
-        let target = format!("/v2/{name}/manifests/{tag}");
+    /// Deletes a tag, or a manifest by its digest.
+    pub fn delete_manifest(&mut self, name: &str, reference: &str) -> Result<(), Trouble> {
+        let target = format!("/v2/{name}/manifests/{reference}");
         self.expect(&[202], Request::new("DELETE", &target)).map(|_| ())
+    }
+
+    /// Deletes a blob that no manifest names.
+    pub fn delete_blob(&mut self, name: &str, digest: &str) -> Result<(), Trouble> {
+        let target = format!("/v2/{name}/blobs/{digest}");
+        self.expect(&[202], Request::new("DELETE", &target)).map(|_| ())
+    }
+
+    /// Asks whether a blob is here, as clients do who would else send it.
+    pub fn has_blob(&mut self, name: &str, digest: &str) -> Result<bool, Trouble> {
+        let target = format!("/v2/{name}/blobs/{digest}");
+        let response = self.expect(&[200, 404], Request::new("HEAD", &target))?;
+        Ok(response.status == 200)
     }
 
     /// Pulls a blob and hashes it on the way.

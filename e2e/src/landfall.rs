@@ -110,6 +110,12 @@ impl Launch {
         self
     }
 
+    /// The folder with its data.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.folder
+    }
+
     /// Starts the process and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Landfall {

@@ -1,13 +1,55 @@
 //! What a client has been promised: every acknowledged blob, manifest and tag, and every attempt beside them.
 //!
-//! Shape: an attempt is written down before its request is sent, an acknowledgement after its 201 has come; so at any moment
-//! a copy of the ledger says what must be there (acknowledged), and what may be there (attempted).
-//! A tag is a history: after a crash it may stand at its last acknowledged value, or at any attempt after that.
+//! Shape: an attempt is written down before its request is sent, an acknowledgement after its answer has come; so at any
+//! moment a copy of the ledger says what must be there (acknowledged), and what may be there (attempted).
+//! Manifests and tags are histories: after a crash each may stand at its last acknowledged state, or at any attempt after that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A repository's name, and a digest or tag in it.
 pub type Key = (String, String);
+
+/// What was done to one thing, in order.
+#[derive(Debug, Clone)]
+pub struct History<T> {
+    /// Every state that was asked for.
+    pub attempts: Vec<T>,
+    /// Which of them is the last that was acknowledged.
+    pub acknowledged: Option<usize>,
+}
+
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        Self {
+            attempts: Vec::new(),
+            acknowledged: None,
+        }
+    }
+}
+
+impl<T> History<T> {
+    /// The state in which it surely is, if nothing is in doubt.
+    #[must_use]
+    pub fn certain(&self) -> Option<&T> {
+        let last = self
+            .acknowledged
+            .filter(|&index| index + 1 == self.attempts.len())?;
+        Some(&self.attempts[last])
+    }
+
+    /// The states in which it may be, if this is what was attempted, and `promised` what was acknowledged at the moment
+    /// that counts. Beside these it may not be there at all where nothing was ever acknowledged.
+    #[must_use]
+    pub fn allowed(&self, promised: Option<&Self>) -> &[T] {
+        let acknowledged = promised.and_then(|promised| promised.acknowledged);
+        &self.attempts[acknowledged.unwrap_or(0)..]
+    }
+
+    fn attempt(&mut self, state: T) -> usize {
+        self.attempts.push(state);
+        self.attempts.len() - 1
+    }
+}
 
 /// A manifest that was sent.
 #[derive(Debug, Clone)]
@@ -16,29 +58,20 @@ pub struct Manifest {
     pub blobs: Vec<String>,
     /// The digest of its subject, for a referrer.
     pub subject: Option<String>,
-    /// 201 has come.
-    pub acknowledged: bool,
+    /// Whether it was to be there: pushed and restored, or deleted.
+    pub history: History<bool>,
+}
+
+impl Manifest {
+    /// True if it is surely there.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.history.certain() == Some(&true)
+    }
 }
 
 /// What was done to one tag, in order; `None` is its deletion.
-#[derive(Debug, Clone, Default)]
-pub struct Tag {
-    /// Every value that was asked for.
-    pub attempts: Vec<Option<String>>,
-    /// Which of them is the last that was acknowledged.
-    pub acknowledged: Option<usize>,
-}
-
-impl Tag {
-    /// The digest at which it surely stands, if nothing is in doubt.
-    #[must_use]
-    pub fn certain(&self) -> Option<&str> {
-        let last = self
-            .acknowledged
-            .filter(|&index| index + 1 == self.attempts.len())?;
-        self.attempts[last].as_deref()
-    }
-}
+pub type Tag = History<Option<String>>;
 
 /// Promises and attempts.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +93,7 @@ impl Ledger {
         self.blobs.entry(key.clone()).or_insert(false);
     }
 
-    /// 201 has come for a blob.
+    /// 201 has come for a blob, which stays.
     pub fn acknowledge_blob(&mut self, key: &Key) {
         self.blobs.insert(key.clone(), true);
     }
@@ -71,28 +104,34 @@ impl Ledger {
         self.blobs.get(key).is_some_and(|&acknowledged| acknowledged)
     }
 
-    /// A manifest is about to be pushed, perhaps under a tag.
-    pub fn try_manifest(&mut self, key: &Key, blobs: Vec<String>, subject: Option<String>) {
-        self.manifests.entry(key.clone()).or_insert(Manifest {
+    /// A manifest is about to be pushed, perhaps under a tag. Gives the attempt's place in its history.
+    pub fn try_manifest(&mut self, key: &Key, blobs: Vec<String>, subject: Option<String>) -> usize {
+        let manifest = self.manifests.entry(key.clone()).or_insert(Manifest {
             blobs,
             subject,
-            acknowledged: false,
+            history: History::default(),
         });
+        manifest.history.attempt(true)
     }
 
-    /// 201 has come for a manifest.
-    pub fn acknowledge_manifest(&mut self, key: &Key) {
+    /// A manifest that is known is about to go, or to come back.
+    pub fn try_change(&mut self, key: &Key, is_there: bool) -> Option<usize> {
+        self.manifests
+            .get_mut(key)
+            .map(|manifest| manifest.history.attempt(is_there))
+    }
+
+    /// The answer to this attempt has come.
+    pub fn acknowledge_manifest(&mut self, key: &Key, attempt: usize) {
         if let Some(manifest) = self.manifests.get_mut(key) {
-            manifest.acknowledged = true;
+            manifest.history.acknowledged = Some(attempt);
             self.fresh.insert(key.clone());
         }
     }
 
     /// A tag is about to be set, or deleted. Gives the attempt's place in its history.
     pub fn try_tag(&mut self, key: &Key, value: Option<String>) -> usize {
-        let tag = self.tags.entry(key.clone()).or_default();
-        tag.attempts.push(value);
-        tag.attempts.len() - 1
+        self.tags.entry(key.clone()).or_default().attempt(value)
     }
 
     /// 201 or 202 has come for this attempt.
@@ -102,7 +141,7 @@ impl Ledger {
         }
     }
 
-    /// The manifests that were acknowledged since this was asked last.
+    /// The manifests of which something was acknowledged since this was asked last.
     pub fn take_fresh(&mut self) -> Vec<(Key, Manifest)> {
         let fresh = std::mem::take(&mut self.fresh);
         fresh
@@ -118,11 +157,12 @@ impl Ledger {
     /// One line for a person: how much was promised.
     #[must_use]
     pub fn summary(&self) -> String {
-        let manifests = self
-            .manifests
-            .values()
-            .filter(|manifest| manifest.acknowledged)
-            .count();
+        let states = |state| {
+            let manifests = self.manifests.values();
+            manifests
+                .filter(|manifest| manifest.history.certain() == state)
+                .count()
+        };
         let blobs = self.blobs.values().filter(|&&acknowledged| acknowledged).count();
         let tags = self
             .tags
@@ -130,9 +170,11 @@ impl Ledger {
             .filter(|tag| tag.acknowledged.is_some())
             .count();
         format!(
-            "acknowledged: {blobs} blobs, {manifests} manifests, {tags} tags; in doubt: {} blobs, {} manifests",
+            "acknowledged: {blobs} blobs, {} manifests, {} of them deleted, {tags} tags; not promised: {} blobs, {} manifests",
+            states(Some(&true)) + states(Some(&false)),
+            states(Some(&false)),
             self.blobs.len() - blobs,
-            self.manifests.len() - manifests
+            states(None)
         )
     }
 }

@@ -1,9 +1,9 @@
 //! The harness of the journeys: the server as a process, real clients beside it, and a small client of our own.
 //!
-//! Nothing in here knows the inside of Landfall. The program under test is the file that `LANDFALL_BIN` names; it is started
+//! Nothing in here knows the inside of Landfall (`hasty/` does, which is a program of its own). The program under test is the file that `LANDFALL_BIN` names; it is started
 //! as an operator would start it, and asked over sockets as a client would ask it.
 //!
-//! Shape: [`landfall`] the server process · [`command`] other programs · [`docker`], [`containers`] the clients with their own
+//! Shape: [`landfall`] the server process · [`hasty`] one that collects garbage within seconds · [`command`] other programs · [`docker`], [`containers`] the clients with their own
 //! storage · [`http`], [`client`] the small client · [`image`] generated images · [`load`] many pushes at once, which fill
 //! a [`ledger`] of what was acknowledged · [`audit`] holds a server against a ledger · [`disks`] loop-mounted file systems ·
 //! [`papers`] certificates · [`traffic`] what was asked of the server · [`pages`] what documents tell people to type ·
@@ -24,6 +24,7 @@ pub mod containers;
 pub mod dice;
 pub mod disks;
 pub mod docker;
+pub mod hasty;
 pub mod http;
 pub mod image;
 pub mod landfall;

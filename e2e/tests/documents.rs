@@ -1,5 +1,5 @@
 //! What the documents tell a person to type is typed here, and the Chinese pages tell the same. The page about adopting has
-//! its own journey, in `adopt/documents.rs`.
+//! its own journey, in `adopt/documents.rs`; those about space and the admin API are followed in `admin_pages.rs`.
 //!
 //! Shape: see [`e2e::pages`] for what the comments in a page mean.
 
@@ -130,10 +130,17 @@ fn the_tutorial() {
 fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_the_same() {
     let followed = [
         "adopt.md",
+        "air-gap.md",
+        "backup.md",
+        "api.md",
         "behind-a-proxy.md",
         "commands.md",
         "from-registry.md",
+        "integrity.md",
         "lan.md",
+        "limits.md",
+        "retention.md",
+        "space.md",
         "tutorial.md",
     ];
     for name in pages::all() {

@@ -1,4 +1,5 @@
 //! The power fails while clients push; what was acknowledged before must be there when it comes back, whole.
+//! Then the same with a server that collects garbage without pause, while clients delete and take deletes back.
 //!
 //! The data lie on an ext4 in a file, and that file on an XFS. A clone of the file, made in one step, is the disk as it was
 //! in that moment: `e2e::disks` says what such a cut keeps and what it loses. The clone is mounted, which replays its journal,
@@ -17,7 +18,8 @@ use std::time::Duration;
 use e2e::audit::Audit;
 use e2e::dice::Dice;
 use e2e::disks::{Disk, FileSystem, cut};
-use e2e::landfall::{Launch, program};
+use e2e::hasty::{self, Door, Windows};
+use e2e::landfall::{Landfall, Launch, program};
 use e2e::load::Load;
 
 const CLIENTS: usize = 4;
@@ -26,6 +28,40 @@ const GIB: u64 = 1 << 30;
 
 #[test]
 fn what_was_acknowledged_survives_a_power_cut() {
+    let start = |data: &Path| {
+        let landfall = Launch::with_data(&program(), data).start();
+        let address = landfall.address();
+        (landfall, move |clients, seed| Load::start(address, clients, seed))
+    };
+    let again = |data: &Path| Launch::with_data(&program(), data).start();
+    cut_again_and_again(start, again, |_, _| {});
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_while_garbage_is_collected() {
+    let windows = Windows::default();
+    let start = |data: &Path| {
+        let landfall = windows.launch(data).start();
+        let (address, data) = (landfall.address(), data.to_owned());
+        let load = move |clients, seed| Load::start_collected(address, clients, seed, &data, windows);
+        (landfall, load)
+    };
+    let again = |data: &Path| windows.launch(data).start();
+    cut_again_and_again(start, again, |mut revived, data| {
+        let mut door = Door::of(data).expect("the server is there");
+        println!("orphans: {}", door.ask("scan").expect("the server answers"));
+        revived.stop();
+        hasty::check(data).expect_clean();
+    });
+}
+
+/// `start` gives the first server, and who sets clients to work with it; `again` starts one on what a cut left; `then` gets
+/// that one after its look, and its folder.
+fn cut_again_and_again<L: FnOnce(usize, u64) -> Load>(
+    start: impl FnOnce(&Path) -> (Landfall, L),
+    again: impl Fn(&Path) -> Landfall,
+    then: impl Fn(Landfall, &Path),
+) {
     let mut dice = Dice::new(Dice::seed_of_run());
     let cuts = std::env::var("POWER_CUTS").map_or(CUTS, |text| text.parse().expect("POWER_CUTS is a number"));
     let folder = tempfile::tempdir().expect("a folder for the disks");
@@ -36,8 +72,8 @@ fn what_was_acknowledged_survives_a_power_cut() {
     let data = |disk: &Disk| disk.folder().join("data");
     fs::create_dir(data(&ext4)).expect("a folder for the data");
 
-    let landfall = Launch::with_data(&program(), &data(&ext4)).start();
-    let load = Load::start(landfall.address(), CLIENTS, dice.throw());
+    let (landfall, load) = start(&data(&ext4));
+    let load = load(CLIENTS, dice.throw());
     for number in 0..cuts {
         std::thread::sleep(Duration::from_millis(1_000 + dice.below(3_000)));
         let clone = xfs.folder().join(format!("cut-{number}.img"));
@@ -49,12 +85,13 @@ fn what_was_acknowledged_survives_a_power_cut() {
         let hold = load.hold(); // only to be kind to two cores: the first server keeps running
         let after = Disk::attach(&clone, &at("after"));
         witness.check(after.folder());
-        let revived = Launch::with_data(&program(), &data(&after)).start();
+        let revived = again(&data(&after));
         println!("cut {number}: {}", promised.summary());
         let audit = Audit::of(revived.address(), &promised, &attempted);
         println!("cut {number}: {}", audit.summary());
         audit.expect_clean();
-        drop((revived, after, hold));
+        then(revived, &data(&after));
+        drop((after, hold));
         fs::remove_file(&clone).expect("a clone can be removed");
     }
     println!("at the end: {}", load.end().summary());

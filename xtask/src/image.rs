@@ -1,13 +1,14 @@
-//! The container image, put together by ourselves: no engine, no base image, no compressor.
+//! The container image, put together by ourselves: no engine and no base image.
 //!
 //! Shape: one static program, the certificate authorities it trusts, and the few folders and files that a program expects,
 //! in one layer. The archive is an OCI layout and at the same time what `docker load` reads. For the same program, commit and
 //! `SOURCE_DATE_EPOCH` it is the same bytes, on every machine: the authorities are Mozilla's list as a crate has it, which
-//! `Cargo.lock` fixes, and nothing else of the machine that packs goes in.
-//! Units: [`IMAGE_BYTES_MAX`] is for the archive, uncompressed. Fails: a program that is not static, an image that is too big.
+//! `Cargo.lock` fixes, as it fixes the compressor, and nothing else of the machine that packs goes in.
+//! Units: [`IMAGE_BYTES_MAX`] is for the archive, whose layer is compressed: what a registry keeps and a client pulls. Fails: a program that is not static, an image that is too big.
 //! Source: image-spec "Image Layout" and "Image Configuration"; `Healthcheck` is Docker's addition to the latter.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,7 +81,7 @@ fn pack(house: &House, program: Vec<u8>, epoch: u64) -> Result<Vec<u8>, Failure>
         "org.opencontainers.image.created": created,
     });
     let config = config(&layer, &labels, &created).to_string().into_bytes();
-    archive(layer, config, &labels, version).into_bytes(epoch)
+    archive(compressed(&layer)?, config, &labels, version).into_bytes(epoch)
 }
 
 /// The file system of the container.
@@ -139,6 +140,15 @@ fn authorities() -> String {
     pem
 }
 
+/// A layer as it is sent, without a time in it.
+fn compressed(layer: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder
+        .write_all(layer)
+        .and_then(|()| encoder.finish())
+        .map_err(|error| Failure::new(format!("the layer cannot be compressed: {error}")))
+}
+
 fn config(layer: &[u8], labels: &Value, created: &str) -> Value {
     json!({
         "architecture": architecture(),
@@ -176,7 +186,7 @@ fn archive(layer: Vec<u8>, config: Vec<u8>, labels: &Value, version: &str) -> Ar
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": descriptor("config.v1+json", &config),
-        "layers": [descriptor("layer.v1.tar", &layer)],
+        "layers": [descriptor("layer.v1.tar+gzip", &layer)],
         "annotations": labels,
     })
     .to_string()

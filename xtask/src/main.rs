@@ -65,6 +65,7 @@ enum Step {
     Release,
     Conformance,
     Journeys,
+    Collection,
     Kill,
     PowerCut,
 }
@@ -83,6 +84,7 @@ impl Step {
             Self::Journeys => {
                 "journeys with docker, containerd, podman, skopeo, buildah, compose and nginx, and on a full disk"
             }
+            Self::Collection => "garbage collection: under load, on a full disk, by a clock that jumps",
             Self::Kill => "kill test: SIGKILL under load",
             Self::PowerCut => "power-cut test: the disk as it was in one moment",
         }
@@ -99,6 +101,7 @@ impl Step {
             Self::Release => checks::release(house),
             Self::Conformance => conformance::run(house),
             Self::Journeys => suites::journeys(house),
+            Self::Collection => suites::collection(house),
             Self::Kill => suites::kill(house),
             Self::PowerCut => suites::power_cut(house),
         }

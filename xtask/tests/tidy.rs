@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Longest file, in lines: long enough for a table, short enough to read in one go.
-const LINES_MAX: usize = 400;
+const LINES_MAX: usize = 450;
 
 /// Which crates of ours each crate may import: what ARCHITECTURE.md draws.
 const EDGES: [(&str, &[&str]); 10] = [

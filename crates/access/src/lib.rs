@@ -26,7 +26,7 @@ pub use credentials::{Credentials, Malformed};
 pub use error::Error;
 pub use htpasswd::Htpasswd;
 pub use password::{HashFailure, NewPassword, Unfit, UserName, Weakness};
-pub use policy::{Action, Caller, CatalogPermit, Delete, Denied, Permit, Pull, Push, Right};
+pub use policy::{Action, Caller, CatalogPermit, Delete, Denied, Permit, Pull, Push, Remote, Right};
 pub use users::Users;
 pub use warning::{BadHash, Fault, Warning};
 pub use write::{Draft, Listed, WriteError};

@@ -5,6 +5,7 @@
 //! rights by repository will be.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use oci::RepositoryName;
@@ -13,6 +14,16 @@ use oci::RepositoryName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     name: Option<Arc<str>>,
+    remote: Option<Remote>,
+}
+
+/// Where a caller is, for history to tell: no right comes from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// At this address.
+    Ip(IpAddr),
+    /// On this machine, at a unix socket.
+    Local,
 }
 
 /// What can be asked for.
@@ -57,6 +68,7 @@ pub struct Permit<R: Right> {
     right: R,
     repository: RepositoryName,
     actor: Option<Arc<str>>,
+    remote: Option<Remote>,
 }
 
 /// Leave to list repositories: those that [`CatalogPermit::shows`]. Made by [`Caller::may_list_catalog`] only.
@@ -90,13 +102,36 @@ impl Caller {
     /// permit.
     #[must_use]
     pub fn anybody() -> Self {
-        Self { name: None }
+        Self {
+            name: None,
+            remote: None,
+        }
     }
 
     /// Somebody whose password was right.
     pub(crate) fn user(name: &str) -> Self {
         Self {
             name: Some(name.into()),
+            remote: None,
+        }
+    }
+
+    /// The same caller, known to be there.
+    #[must_use]
+    pub fn at(self, remote: Remote) -> Self {
+        Self {
+            remote: Some(remote),
+            ..self
+        }
+    }
+
+    /// Whoever owns the data, on the server's own machine; `name` is for histories. For the admin socket, which the
+    /// kernel lets nobody else come through.
+    #[must_use]
+    pub fn owner(name: &str) -> Self {
+        Self {
+            name: Some(name.into()),
+            remote: Some(Remote::Local),
         }
     }
 
@@ -113,6 +148,7 @@ impl Caller {
                 right,
                 repository: repository.clone(),
                 actor: self.name.clone(),
+                remote: self.remote,
             })
         } else {
             Err(Denied {
@@ -149,6 +185,12 @@ impl<R: Right> Permit<R> {
         self.actor.as_deref()
     }
 
+    /// Where who holds it is, if that is known.
+    #[must_use]
+    pub fn remote(&self) -> Option<Remote> {
+        self.remote
+    }
+
     /// The right that it gives.
     #[must_use]
     pub fn right(&self) -> R {
@@ -167,6 +209,15 @@ impl CatalogPermit {
     #[must_use]
     pub fn actor(&self) -> Option<&str> {
         self.caller.name()
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Local => f.write_str("unix socket"),
+        }
     }
 }
 

@@ -10,7 +10,12 @@ use crate::sql::{Row, Tx, values};
 const EACH_MAX: i64 = 10;
 
 /// A rule's words, and the statement that finds what breaks it (a name of it in the only column).
-const RULES: [(&str, &str); 14] = [
+const RULES: [(&str, &str); 18] = [
+    (
+        "I1: a blob is marked damaged and no damage is written down, or the other way round: blob",
+        "SELECT b.id FROM blobs b LEFT JOIN damages d ON d.blob_id = b.id
+         WHERE (b.health = 2) <> (d.id IS NOT NULL) LIMIT ?1",
+    ),
     (
         "I4: a live manifest names a blob that its repository does not serve: manifest",
         "SELECT m.id FROM manifests m JOIN manifest_blobs e ON e.manifest_id = m.id
@@ -75,6 +80,25 @@ const RULES: [(&str, &str); 14] = [
          LIMIT ?1",
     ),
     (
+        "gc: a deleted repository that nobody will look at again and that holds live manifests: repository",
+        "SELECT r.id FROM repos r WHERE r.deleted_at IS NOT NULL AND r.purge_at IS NULL
+           AND EXISTS (SELECT 1 FROM manifests m WHERE m.repo_id = r.id AND m.trashed_at IS NULL) LIMIT ?1",
+    ),
+    (
+        "gc: a repository that is there and has an end: repository",
+        "SELECT r.id FROM repos r WHERE r.deleted_at IS NULL AND r.purge_at IS NOT NULL LIMIT ?1",
+    ),
+    (
+        "usage: the counters of a namespace are off: namespace",
+        "SELECT n.id FROM namespaces n WHERE
+           (SELECT COALESCE(SUM(u.bytes), 0) FROM usage u WHERE u.scope = 1 AND u.scope_id = n.id)
+             <> (SELECT COALESCE(SUM(u.bytes), 0) FROM usage u JOIN repos r ON r.id = u.scope_id
+                 WHERE u.scope = 2 AND r.namespace_id = n.id)
+           OR (SELECT COALESCE(SUM(u.tags), 0) FROM usage u WHERE u.scope = 1 AND u.scope_id = n.id)
+             <> (SELECT COALESCE(SUM(u.tags), 0) FROM usage u JOIN repos r ON r.id = u.scope_id
+                 WHERE u.scope = 2 AND r.namespace_id = n.id) LIMIT ?1",
+    ),
+    (
         "usage: the counters of a repository are off: repository",
         "SELECT r.id FROM repos r WHERE
            (SELECT COALESCE(SUM(u.manifests), 0) FROM usage u WHERE u.scope = 2 AND u.scope_id = r.id)
@@ -98,12 +122,23 @@ const RULES: [(&str, &str); 14] = [
     ),
 ];
 
+/// How many rules there are.
+pub const AUDIT_RULES: usize = RULES.len();
+
 /// What is wrong with the catalog; nothing, if all is well.
 pub fn audit(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    for (rule, sql) in RULES {
-        let breaking = tx.query(sql, values![EACH_MAX], |row: &Row<'_>| row.get::<i64>(0))?;
-        found.extend(breaking.into_iter().map(|id| format!("{rule} {id}")));
+    for number in 0..AUDIT_RULES {
+        found.extend(audit_rule(tx, number)?);
     }
     Ok(found)
+}
+
+/// What breaks one rule: so that a check of a large catalog needs no transaction that lasts for all of them.
+pub fn audit_rule(tx: &mut Tx<'_>, number: usize) -> Result<Vec<String>, Error> {
+    let Some((rule, sql)) = RULES.get(number) else {
+        return Ok(Vec::new());
+    };
+    let breaking = tx.query(sql, values![EACH_MAX], |row: &Row<'_>| row.get::<i64>(0))?;
+    Ok(breaking.into_iter().map(|id| format!("{rule} {id}")).collect())
 }

@@ -7,17 +7,16 @@ use oci::{Digest, RepositoryName};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::history::{ChangeKind, OpKind, record_change, record_op};
+use crate::damages::healed;
+use crate::history::{ChangeKind, OpKind, record_change, record_removal};
 use crate::links::{BlobRow, link, should_renew};
-use crate::repos::Repo;
+use crate::quota;
+use crate::repos::{Repo, undo_ms as undo_ms_of};
 use crate::sql::{Row, Tx, Value, values};
-use crate::stamps::Touched;
 use crate::tombstones::{Reason, bury};
 use crate::uploads::delete_upload;
 use crate::usage::count_stored;
 
-/// How long after a location lost its row a reader may still be sent to it.
-const READ_GRACE_MS: i64 = 60 * 60 * 1000;
 /// Manifests named in a refusal.
 const NAMED_MAX: i64 = 10;
 
@@ -38,6 +37,8 @@ pub struct NewBlob {
     pub now: i64,
     /// How long the blob stays without a manifest.
     pub lease_ms: i64,
+    /// How long a reader may still be sent to bytes that these replace.
+    pub grace_ms: i64,
 }
 
 /// Where a blob's bytes are.
@@ -65,7 +66,7 @@ pub enum Published {
 pub enum Health {
     /// As far as is known.
     Good = 0,
-    /// A read failed; to be checked.
+    /// A read failed: they are to be read back before all others, and a new push replaces them.
     Suspect = 1,
     /// They are not: a new push repairs it.
     Bad = 2,
@@ -119,6 +120,7 @@ pub fn publish_blob(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<Published, Error>
         return Err(Error::UploadUnknown);
     }
     let repo = Repo::ensure(tx, &blob.repo, blob.now)?;
+    quota::claim(tx, repo)?;
     let (id, published) = store_row(tx, blob)?;
     let row = BlobRow { id, size: blob.size };
     link(tx, repo, row, &blob.digest, blob.now, blob.lease_ms)?;
@@ -150,13 +152,14 @@ fn store_row(tx: &mut Tx<'_>, blob: &NewBlob) -> Result<(i64, Published), Error>
         // The collector took the old row between the two statements.
         let Some((id, old)) = found else { continue };
         let repaired = tx.execute(
-            "UPDATE blobs SET location = ?2, inline = ?3, health = 0, verified_at = ?4 WHERE id = ?1 AND health = 2",
+            "UPDATE blobs SET location = ?2, inline = ?3, health = 0, verified_at = ?4 WHERE id = ?1 AND health > 0",
             values![id, location, inline, blob.now],
         )? > 0;
         let (loser, not_before, reason) = if repaired {
-            tx.touch(Touched::All); // every repository that serves the blob
-            let not_before = blob.now.saturating_add(READ_GRACE_MS);
-            (old.as_ref(), not_before, Reason::Repaired)
+            healed(tx, id)?;
+            let not_before = blob.now.saturating_add(blob.grace_ms);
+            let old = old.as_ref().filter(|&old| Some(old) != location);
+            (old, not_before, Reason::Repaired)
         } else {
             // Nobody was ever sent to our copy.
             let ours = location.filter(|&ours| Some(ours) != old.as_ref());
@@ -231,7 +234,7 @@ pub fn touch_blob(
 
 /// The link of a served blob, locked until the end of the transaction.
 fn find_link(tx: &mut Tx<'_>, repo: &RepositoryName, digest: &Digest) -> Result<Option<(Repo, i64)>, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
+    let Some(repo) = Repo::hold(tx, repo)? else {
         return Ok(None);
     };
     let blob_id = tx.first(
@@ -265,36 +268,15 @@ pub fn unlink_blob(
     if !by.is_empty() {
         return Ok(Unlinked::Referenced { by });
     }
+    let until = now.saturating_add(undo_ms_of(tx, repo, undo_ms)?);
     tx.execute(
         "UPDATE repo_blobs SET hidden_at = ?3, review_at = ?4 WHERE repo_id = ?1 AND blob_id = ?2",
-        values![repo.id, blob_id, now, now.saturating_add(undo_ms)],
+        values![repo.id, blob_id, now, until],
     )?;
     let target = digest.to_string();
-    record_op(tx, OpKind::Unlink, repo, &target, actor, now)?;
+    record_removal(tx, OpKind::Unlink, repo, &target, actor, now, Some(until))?;
     record_change(tx, ChangeKind::Blob, repo, &target, now)?;
     Ok(Unlinked::Hidden)
-}
-
-/// Writes down what a read or a check found out about a blob's bytes. False if there is no such blob, or if they have
-/// been replaced since.
-pub fn mark_blob(
-    tx: &mut Tx<'_>,
-    digest: &Digest,
-    location: Option<&str>,
-    health: Health,
-) -> Result<bool, Error> {
-    let marked = match location {
-        Some(location) => tx.execute(
-            "UPDATE blobs SET health = ?3 WHERE digest = ?1 AND location = ?2",
-            values![digest, location, health as i64],
-        )?,
-        None => tx.execute(
-            "UPDATE blobs SET health = ?2 WHERE digest = ?1 AND location IS NULL",
-            values![digest, health as i64],
-        )?,
-    };
-    tx.touch(Touched::All);
-    Ok(marked > 0)
 }
 
 /// Where the bytes of a digest lie and how many they are, whichever repository serves them; none if there is no such

@@ -4,12 +4,13 @@
 //! durable. Fails: `Error::Busy` (too many wait), `Error::Broken` (a commit did not reach the disk), what the operation says.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use oci::RepositoryName;
 
 use crate::Error;
+use crate::Guard;
 use crate::engine::{
     Broken, Lane, PostgresEngine, PostgresOptions, Queue, SqliteEngine, SqliteOptions, cause, job,
 };
@@ -21,6 +22,7 @@ use crate::stamps::{Aspect, Slot, Stamp};
 pub struct Catalog {
     engine: Arc<Engine>,
     broken: Broken,
+    guard: Arc<RwLock<Option<Arc<dyn Guard>>>>,
 }
 
 enum Engine {
@@ -45,6 +47,7 @@ impl Catalog {
         Ok(Self {
             engine: Arc::new(Engine::Sqlite(engine)),
             broken,
+            guard: Arc::default(),
         })
     }
 
@@ -54,6 +57,7 @@ impl Catalog {
         Ok(Self {
             engine: Arc::new(Engine::Postgres(engine)),
             broken: Broken::default(),
+            guard: Arc::default(),
         })
     }
 
@@ -63,7 +67,8 @@ impl Catalog {
         &self,
         operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.enqueue(self.writes(), operation, Lane::Foreground).await
+        self.enqueue(self.writes(), self.guarded(operation), Lane::Foreground)
+            .await
     }
 
     /// The same for work that nobody waits for: while clients wait, it gets one turn in four.
@@ -71,7 +76,25 @@ impl Catalog {
         &self,
         operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.enqueue(self.writes(), operation, Lane::Maintenance).await
+        self.enqueue(self.writes(), self.guarded(operation), Lane::Maintenance)
+            .await
+    }
+
+    /// What writes must ask from now on, in place of what they asked before.
+    pub fn set_guard(&self, guard: Arc<dyn Guard>) {
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+    }
+
+    fn guarded<T>(
+        &self,
+        mut operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static {
+        let guard = Arc::clone(&self.guard);
+        move |tx| {
+            // Asked when the turn comes: a rule that was made while this waited holds.
+            tx.set_guard(guard.read().unwrap_or_else(PoisonError::into_inner).clone());
+            operation(tx)
+        }
     }
 
     /// Runs `operation` in one transaction that only reads.
@@ -155,6 +178,16 @@ impl Catalog {
         self.writes().len()
     }
 
+    /// Steps that SQLite's machine took for all statements so far: what work costs, told without a clock. PostgreSQL does
+    /// not count.
+    #[must_use]
+    pub fn steps(&self) -> Option<u64> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => Some(engine.steps()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Every statement that was run so far and how it finds its rows. Only SQLite tells.
     pub async fn plans(&self) -> Result<Vec<Plan>, Error> {
         let engine = Arc::clone(&self.engine);
@@ -167,6 +200,15 @@ impl Catalog {
             .into_iter()
             .map(|(statement, steps)| Plan { statement, steps })
             .collect())
+    }
+
+    /// Copies the catalog, as it is when the last page was copied, into the new file `to`, while others read and write.
+    /// The copy is not synced. Only for a catalog in a file.
+    pub async fn copy_to(&self, to: &Path) -> Result<(), Error> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.copy(to).await,
+            Engine::Postgres(_) => Err(Error::NotInFile),
+        }
     }
 
     /// Takes nothing more in, does what waits, moves everything into its file, and ends the threads.

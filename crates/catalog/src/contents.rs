@@ -52,7 +52,8 @@ pub struct HeldTag {
     pub size: u64,
 }
 
-/// Blobs of a repository, in the order of their numbers.
+/// Blobs that live manifests of a repository name, in the order of their numbers. What only deleted ones name, or none does,
+/// is no part of it.
 pub fn held_blobs(
     tx: &mut Tx<'_>,
     repo: &RepositoryName,
@@ -64,7 +65,10 @@ pub fn held_blobs(
     };
     tx.query(
         "SELECT b.id, b.digest, b.size, b.location, b.inline FROM repo_blobs l JOIN blobs b ON b.id = l.blob_id
-         WHERE l.repo_id = ?1 AND l.blob_id > ?2 AND l.hidden_at IS NULL ORDER BY l.blob_id LIMIT ?3",
+         WHERE l.repo_id = ?1 AND l.blob_id > ?2 AND l.hidden_at IS NULL
+           AND EXISTS (SELECT 1 FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id
+             WHERE e.repo_id = l.repo_id AND e.blob_id = l.blob_id AND m.trashed_at IS NULL)
+         ORDER BY l.blob_id LIMIT ?3",
         values![repo.id, after, limit],
         |row: &Row<'_>| {
             Ok(HeldBlob {

@@ -89,6 +89,7 @@ fn make_edges(tx: &mut Tx<'_>, repo: Repo, id: i64, new: &NewManifest) -> Result
     Ok(missing)
 }
 
+/// False where the repository does not serve the blob, or its bytes are known to be damaged: the client must send them.
 fn store_blob_edge(
     tx: &mut Tx<'_>,
     repo: Repo,
@@ -101,7 +102,7 @@ fn store_blob_edge(
         "INSERT INTO manifest_blobs(manifest_id, ord, repo_id, blob_id, kind)
          SELECT CAST(?1 AS BIGINT), CAST(?2 AS INTEGER), l.repo_id, l.blob_id, CAST(?3 AS SMALLINT)
          FROM blobs b JOIN repo_blobs l ON l.blob_id = b.id
-         WHERE b.digest = ?4 AND l.repo_id = ?5 AND l.hidden_at IS NULL @share OF l",
+         WHERE b.digest = ?4 AND l.repo_id = ?5 AND l.hidden_at IS NULL AND b.health < 2 @share OF l",
         values![id, ord, kind as i64, digest, repo.id],
     )?;
     Ok(made > 0)

@@ -6,6 +6,10 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oci::Digest;
+
+use crate::quota::OverQuota;
+
 /// The cause of an error: whatever the engine said.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
 
@@ -15,6 +19,19 @@ pub enum Error {
     /// The upload's row is not there: it was cancelled, reaped or never made.
     #[error("the upload has no row in the catalog: it ended or expired")]
     UploadUnknown,
+    /// An immutable tag would have been moved or deleted; nothing was changed.
+    #[error("tag {tag} is immutable here (rule {rule}): it stays at {digest}")]
+    Immutable {
+        /// The tag.
+        tag: String,
+        /// Where it leads.
+        digest: Digest,
+        /// The rule that makes it so.
+        rule: String,
+    },
+    /// A quota would have been passed; nothing was changed.
+    #[error("the quota of {} would be passed", .0.quota)]
+    OverQuota(Box<OverQuota>),
     /// More operations wait than may.
     #[error("the catalog is busy: too many operations are waiting; try again in a moment")]
     Busy,
@@ -61,6 +78,22 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// A copy of the catalog could not be written; the catalog itself is well.
+    #[error("the copy of the catalog cannot be written to {}", path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// Whether its disk is full.
+        is_full: bool,
+        /// What the engine said.
+        #[source]
+        source: Cause,
+    },
+    /// The catalog is in a database server, which has its own ways to copy it.
+    #[error(
+        "this catalog is in PostgreSQL: back it up with pg_dump or by its log, before the files of blobs"
+    )]
+    NotInFile,
     /// The database was made by a newer version.
     #[error(
         "the catalog has schema version {found}, but this Landfall knows versions up to {known}: start the newer \
@@ -165,7 +198,13 @@ impl From<postgres::Error> for Error {
 /// Worth trying again: nothing is wrong with the operation itself.
 fn is_conflict(state: &postgres::error::SqlState) -> bool {
     use postgres::error::SqlState as S;
-    [S::T_R_SERIALIZATION_FAILURE, S::T_R_DEADLOCK_DETECTED].contains(state)
+    // Two who want one name at once, where no statement says what becomes of the second: it sees the first when it tries again.
+    [
+        S::T_R_SERIALIZATION_FAILURE,
+        S::T_R_DEADLOCK_DETECTED,
+        S::UNIQUE_VIOLATION,
+    ]
+    .contains(state)
 }
 
 /// The server ends, starts, or has no place for us.

@@ -7,7 +7,7 @@ use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
 use crate::repos::Repo;
-use crate::sql::{Row, Tx, values};
+use crate::sql::{Cell, Row, Tx, Value, values};
 use crate::stamps::{Aspect, Touched};
 use crate::users::actor_id;
 
@@ -24,13 +24,28 @@ pub(crate) enum OpKind {
     Unlink = 3,
     /// Another operation taken back.
     Restore = 4,
+    /// A repository deleted, with all that it held.
+    RepoDelete = 5,
+    /// A repository renamed; the target is the name that it had.
+    RepoRename = 6,
+    /// A tag or an untagged manifest that a rule let go.
+    Retention = 11,
 }
 
 impl OpKind {
     pub(crate) fn from_number(number: i64) -> Option<Self> {
-        [Self::Tag, Self::Untag, Self::Trash, Self::Unlink, Self::Restore]
-            .into_iter()
-            .find(|&kind| kind as i64 == number)
+        [
+            Self::Tag,
+            Self::Untag,
+            Self::Trash,
+            Self::Unlink,
+            Self::Restore,
+            Self::RepoDelete,
+            Self::RepoRename,
+            Self::Retention,
+        ]
+        .into_iter()
+        .find(|&kind| kind as i64 == number)
     }
 }
 
@@ -45,6 +60,21 @@ pub enum EventKind {
     Trashed = 2,
     /// It is as it was before an operation that was taken back.
     Restored = 3,
+    /// Somebody set it back to what it once was.
+    RolledBack = 4,
+}
+
+impl Cell for EventKind {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Int(0) => Some(Self::Set),
+            Value::Int(1) => Some(Self::Deleted),
+            Value::Int(2) => Some(Self::Trashed),
+            Value::Int(3) => Some(Self::Restored),
+            Value::Int(4) => Some(Self::RolledBack),
+            _ => None,
+        }
+    }
 }
 
 /// What a change is about. The numbers are kept in the database.
@@ -56,6 +86,8 @@ pub(crate) enum ChangeKind {
     Manifest = 2,
     /// Whether a blob is served; the key is its digest.
     Blob = 3,
+    /// Which repository a name leads to; the key is the name.
+    Repository = 4,
 }
 
 /// One step in the life of a tag.
@@ -73,6 +105,10 @@ pub struct TagEvent {
     pub new: Option<Digest>,
     /// Who did it.
     pub actor: Option<String>,
+    /// From which address.
+    pub remote: Option<String>,
+    /// The operation that it was part of.
+    pub op: i64,
 }
 
 /// The history of a tag, newest first: events before `before`, at most `limit`.
@@ -87,25 +123,20 @@ pub fn tag_history(
         return Ok(Vec::new());
     };
     tx.query(
-        "SELECT e.seq, e.at, e.kind, e.old_digest, e.new_digest, u.name
+        "SELECT e.seq, e.at, e.kind, e.old_digest, e.new_digest, u.name, o.remote, o.id
          FROM tag_events e JOIN ops o ON o.id = e.op_id LEFT JOIN users u ON u.id = o.actor
          WHERE e.repo_id = ?1 AND e.name = ?2 AND e.seq < ?3 ORDER BY e.seq DESC LIMIT ?4",
         values![repo.id, tag, before.unwrap_or(i64::MAX), limit],
         |row: &Row<'_>| {
-            let kind = match row.get::<i64>(2)? {
-                0 => EventKind::Set,
-                1 => EventKind::Deleted,
-                2 => EventKind::Trashed,
-                3 => EventKind::Restored,
-                other => return Err(Error::Impossible(format!("a tag event of kind {other}"))),
-            };
             Ok(TagEvent {
                 seq: row.get(0)?,
                 at: row.get(1)?,
-                kind,
+                kind: row.get(2)?,
                 old: row.get(3)?,
                 new: row.get(4)?,
                 actor: row.get(5)?,
+                remote: row.get(6)?,
+                op: row.get(7)?,
             })
         },
     )
@@ -120,10 +151,44 @@ pub(crate) fn record_op(
     actor: Option<&str>,
     now: i64,
 ) -> Result<i64, Error> {
+    record_removal(tx, kind, repo, target, actor, now, None)
+}
+
+/// The same for one that takes something away, which can come back until `until`.
+pub(crate) fn record_removal(
+    tx: &mut Tx<'_>,
+    kind: OpKind,
+    repo: Repo,
+    target: &str,
+    actor: Option<&str>,
+    now: i64,
+    until: Option<i64>,
+) -> Result<i64, Error> {
+    let actor = actor_id(tx, actor, now)?;
+    let remote = tx.remote().map(str::to_owned);
+    let id = tx.first(
+        "INSERT INTO ops(kind, repo_id, target, actor, at, remote, until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        values![kind as i64, repo.id, target, actor, now, remote.as_deref(), until],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    id.ok_or_else(|| Error::Impossible("an operation without a number".to_owned()))
+}
+
+/// The same for what a rule takes away, with a reason that people should read.
+pub(crate) fn record_retention(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    target: &str,
+    by: (Option<&str>, &str),
+    now: i64,
+    until: i64,
+) -> Result<i64, Error> {
+    let (actor, reason) = by;
     let actor = actor_id(tx, actor, now)?;
     let id = tx.first(
-        "INSERT INTO ops(kind, repo_id, target, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
-        values![kind as i64, repo.id, target, actor, now],
+        "INSERT INTO ops(kind, repo_id, target, actor, at, reason, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        values![OpKind::Retention as i64, repo.id, target, actor, now, reason, until],
         |row: &Row<'_>| row.get(0),
     )?;
     id.ok_or_else(|| Error::Impossible("an operation without a number".to_owned()))
@@ -166,11 +231,14 @@ pub(crate) fn record_change(
     key: &str,
     now: i64,
 ) -> Result<(), Error> {
-    let aspect = match kind {
-        ChangeKind::Tag | ChangeKind::Manifest => Aspect::Manifests,
-        ChangeKind::Blob => Aspect::Blobs,
+    let aspects: &[Aspect] = match kind {
+        ChangeKind::Tag | ChangeKind::Manifest => &[Aspect::Manifests],
+        ChangeKind::Blob => &[Aspect::Blobs],
+        ChangeKind::Repository => &[Aspect::Manifests, Aspect::Blobs],
     };
-    tx.touch(Touched::One(repo.slot, aspect));
+    for &aspect in aspects {
+        tx.touch(Touched::One(repo.slot, aspect));
+    }
     tx.execute(
         "INSERT INTO changes(at, kind, repo_id, key) VALUES (?1, ?2, ?3, ?4)",
         values![now, kind as i64, repo.id, key],

@@ -12,7 +12,7 @@ use crate::blobs::{NewBlob, Place, publish_blob};
 use crate::history::{Event, EventKind, record_event};
 use crate::links::{BlobRow, link};
 use crate::put::{NewManifest, PutManifest, put_manifest};
-use crate::repos::Repo;
+use crate::repos::{Repo, is_in_trash};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
 
@@ -135,6 +135,16 @@ pub fn finish_import(tx: &mut Tx<'_>, id: i64, stats: &str, now: i64) -> Result<
     Ok(())
 }
 
+/// What was written of the last completed import of `source`.
+pub fn last_import(tx: &mut Tx<'_>, source: &str) -> Result<Option<String>, Error> {
+    let stats = tx.first(
+        "SELECT stats FROM imports WHERE source = ?1 AND done_at IS NOT NULL ORDER BY id DESC LIMIT 1",
+        values![source],
+        |row: &Row<'_>| row.get::<Option<String>>(0),
+    )?;
+    Ok(stats.flatten())
+}
+
 /// Whether an import of `source` was ever completed.
 pub fn is_imported(tx: &mut Tx<'_>, source: &str) -> Result<bool, Error> {
     tx.exists(
@@ -181,7 +191,12 @@ pub fn adopt_blobs(
     blobs: &[AdoptedBlob],
     now: i64,
     keep_ms: i64,
+    grace_ms: i64,
 ) -> Result<Vec<Digest>, Error> {
+    if is_in_trash(tx, repo)? {
+        return Ok(Vec::new());
+    }
+    tx.lift_guard();
     let row = Repo::ensure(tx, repo, now)?;
     let mut gone = Vec::new();
     for blob in blobs {
@@ -210,6 +225,7 @@ pub fn adopt_blobs(
             upload: None,
             now,
             lease_ms: keep_ms,
+            grace_ms,
         };
         publish_blob(tx, &new)?;
         if let (Place::File(location), false) = (place, blob.verified) {
@@ -225,6 +241,7 @@ pub fn adopt_blobs(
 
 /// Stores a manifest of the source, unless it is or was here.
 pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Result<AdoptedManifest, Error> {
+    tx.lift_guard();
     let found: Option<bool> = tx.first(
         "SELECT m.trashed_at IS NOT NULL FROM repos r JOIN manifests m ON m.repo_id = r.id
          WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2",
@@ -234,6 +251,7 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
     match found {
         Some(true) => return Ok(AdoptedManifest::Deleted),
         Some(false) => return Ok(AdoptedManifest::Known),
+        None if is_in_trash(tx, &new.repo)? => return Ok(AdoptedManifest::Deleted),
         None => {}
     }
     match put_manifest(tx, new)? {
@@ -254,8 +272,9 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
 
 /// Sets a tag of the source, with its history, unless something later happened to it here.
 pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error> {
+    tx.lift_guard();
     let (digest, since) = &new.current;
-    let Some(repo) = Repo::find(tx, &new.repo)? else {
+    let Some(repo) = Repo::hold(tx, &new.repo)? else {
         return Ok(TagOutcome::NoManifest);
     };
     let target: Option<i64> = tx.first(

@@ -8,6 +8,7 @@ use oci::{Digest, RepositoryName};
 use crate::Error;
 use crate::blobs::Health;
 use crate::history::{ChangeKind, record_change};
+use crate::quota;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
@@ -60,6 +61,7 @@ pub fn mount_blob(
         return Ok(false);
     }
     let repo = Repo::ensure(tx, into, now)?;
+    quota::claim(tx, repo)?;
     link(tx, repo, blob, digest, now, lease_ms)?;
     Ok(true)
 }

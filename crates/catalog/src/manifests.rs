@@ -18,7 +18,10 @@ pub struct ManifestRecord {
     pub media_type: String,
     /// Bytes that it has.
     pub size: u64,
-    /// Until when it stays without a tag or an index; none: for as long as it has one.
+    /// Whether its bytes are known not to be what they should be: then it must not be served.
+    pub is_damaged: bool,
+    /// Until when it stays without a tag or an index, or stayed, if nothing has held it since; none: for as long as it has
+    /// one.
     pub review_at: Option<i64>,
     /// Whether a promise that the manifest stays needs [`touch_manifest`] first.
     pub renew: bool,
@@ -35,16 +38,18 @@ pub fn stat_manifest(
     let record = |row: &Row<'_>| record(row, now, keep_ms);
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
             values![repo, tag],
             record,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
             values![repo, digest],
             record,
@@ -60,19 +65,21 @@ pub fn find_manifest(
     now: i64,
     keep_ms: i64,
 ) -> Result<Option<(ManifestRecord, Vec<u8>)>, Error> {
-    let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(4)?));
+    let found = |row: &Row<'_>| Ok((record(row, now, keep_ms)?, row.get(5)?));
     match reference {
         Reference::Tag(tag) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL, b.body
              FROM repos r JOIN tags t ON t.repo_id = r.id JOIN manifests m ON m.id = t.manifest_id
              JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND t.name = ?2 AND m.trashed_at IS NULL",
             values![repo, tag],
             found,
         ),
         Reference::Digest(digest) => tx.first(
-            "SELECT m.digest, m.media_type, b.size, m.review_at, b.body
+            "SELECT m.digest, m.media_type, b.size, COALESCE(m.review_at, m.loose_at), d.id IS NOT NULL, b.body
              FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN manifest_bodies b ON b.id = m.body_id
+             LEFT JOIN damages d ON d.body_id = b.id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2 AND m.trashed_at IS NULL",
             values![repo, digest],
             found,
@@ -86,6 +93,7 @@ fn record(row: &Row<'_>, now: i64, keep_ms: i64) -> Result<ManifestRecord, Error
         media_type: row.get(1)?,
         size: row.get(2)?,
         review_at: row.get(3)?,
+        is_damaged: row.get(4)?,
         renew: should_renew(row.get(3)?, now, keep_ms),
     })
 }
@@ -98,14 +106,15 @@ pub fn touch_manifest(
     now: i64,
     keep_ms: i64,
 ) -> Result<bool, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
+    let Some(repo) = Repo::hold(tx, repo)? else {
         return Ok(false);
     };
     let Some(id) = find_live(tx, repo, digest)? else {
         return Ok(false);
     };
     tx.execute(
-        "UPDATE manifests SET review_at = ?2 WHERE id = ?1 AND review_at < ?2",
+        "UPDATE manifests SET review_at = ?2, loose_at = NULL
+         WHERE id = ?1 AND (review_at < ?2 OR loose_at IS NOT NULL)",
         values![id, now.saturating_add(keep_ms)],
     )?;
     Ok(true)
@@ -124,7 +133,7 @@ pub(crate) fn find_live(tx: &mut Tx<'_>, repo: Repo, digest: &Digest) -> Result<
 /// index into the trash.
 pub(crate) fn keep_until(tx: &mut Tx<'_>, id: i64, until: i64) -> Result<(), Error> {
     tx.execute(
-        "UPDATE manifests SET trash_op = NULL, review_at = CASE WHEN review_at > ?2 THEN review_at ELSE ?2 END
+        "UPDATE manifests SET trash_op = NULL, loose_at = NULL, review_at = CASE WHEN review_at > ?2 THEN review_at ELSE ?2 END
          WHERE id = ?1 AND trashed_at IS NULL",
         values![id, until],
     )?;

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
+use crate::damages::heal_manifest;
 use crate::edges::{adopt_parents, store_edges};
 use crate::history::{ChangeKind, EventKind, record_change};
+use crate::quota;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
 use crate::stamps::{Aspect, Touched};
@@ -132,6 +134,7 @@ struct Stored {
 /// Stores a manifest and sets its tags (P-PUT manifest).
 pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, Error> {
     let repo = Repo::ensure(tx, &new.repo, new.now)?;
+    quota::claim(tx, repo)?;
     let mut tags: Vec<&Tag> = new.tags.iter().collect();
     tags.sort();
     tags.dedup();
@@ -170,12 +173,16 @@ pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, E
 fn store_body(tx: &mut Tx<'_>, new: &NewManifest) -> Result<i64, Error> {
     loop {
         // Looked for first, because most bodies that come twice are large and were there.
-        let found = tx.first(
-            "SELECT id FROM manifest_bodies WHERE digest = ?1 @keyshare",
+        let found: Option<(i64, bool)> = tx.first(
+            "SELECT b.id, d.id IS NOT NULL FROM manifest_bodies b LEFT JOIN damages d ON d.body_id = b.id
+             WHERE b.digest = ?1 @keyshare OF b",
             values![&new.digest],
-            |row: &Row<'_>| row.get(0),
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        if let Some(id) = found {
+        if let Some((id, is_damaged)) = found {
+            if is_damaged {
+                heal_manifest(tx, &new.digest, &new.body)?;
+            }
             return Ok(id);
         }
         tx.execute(
@@ -231,7 +238,7 @@ fn store_row(tx: &mut Tx<'_>, repo: Repo, body: i64, new: &NewManifest) -> Resul
         tx.execute(
             "UPDATE manifests SET media_type = ?2, artifact_type = ?3, pushed_at = ?4, pushed_by = ?5,
                review_at = CASE WHEN review_at > ?6 THEN review_at ELSE ?6 END,
-               trashed_at = NULL, purge_at = NULL, trash_op = NULL WHERE id = ?1",
+               trashed_at = NULL, purge_at = NULL, trash_op = NULL, loose_at = NULL WHERE id = ?1",
             values![id, &new.media_type, artifact_type.clone(), new.now, actor, until],
         )?;
         if trashed {

@@ -3,6 +3,19 @@
 //! Order of the list: component by component, as if `/` were the lowest byte, so that `a/b` stands before `a-b`.
 //! Source: the catalog list of the CNCF registry.
 
+mod deleted;
+mod renamed;
+mod settings;
+mod views;
+
+pub(crate) use deleted::{Back, bring_back, is_in_trash};
+pub use deleted::{RepositoryDeleted, delete_repository};
+pub(crate) use renamed::new_name_of;
+pub use renamed::{Renamed, rename_repository};
+pub(crate) use settings::undo_ms;
+pub use settings::{RepositorySettings, set_repository};
+pub use views::{RepositoryView, RepositoryViews, repository_view, repository_views};
+
 use std::borrow::Cow;
 
 use oci::RepositoryName;
@@ -44,25 +57,66 @@ impl Repo {
         )
     }
 
-    /// The repository of that name, made if it is not there.
+    /// The same for who writes: until the end of the transaction it is neither deleted nor renamed.
+    pub(crate) fn hold(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<Self>, Error> {
+        tx.first(
+            "SELECT id, namespace_id FROM repos WHERE name = ?1 AND deleted_at IS NULL @keyshare",
+            values![name],
+            |row: &Row<'_>| {
+                Ok(Self {
+                    id: row.get(0)?,
+                    namespace_id: row.get(1)?,
+                    slot: Slot::of(name),
+                })
+            },
+        )
+    }
+
+    /// The same for who deletes or renames it: nobody else writes to it until the end of the transaction.
+    pub(crate) fn seize(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<Self>, Error> {
+        tx.first(
+            "SELECT id, namespace_id FROM repos WHERE name = ?1 AND deleted_at IS NULL @update",
+            values![name],
+            |row: &Row<'_>| {
+                Ok(Self {
+                    id: row.get(0)?,
+                    namespace_id: row.get(1)?,
+                    slot: Slot::of(name),
+                })
+            },
+        )
+    }
+
+    /// The repository of that name, made if it is not there; held.
     pub(crate) fn ensure(tx: &mut Tx<'_>, name: &RepositoryName, now: i64) -> Result<Self, Error> {
-        if let Some(repo) = Self::find(tx, name)? {
+        if let Some(repo) = Self::hold(tx, name)? {
             return Ok(repo);
         }
-        tx.execute(
-            "INSERT INTO namespaces(name, created_at) VALUES (?1, ?2) ON CONFLICT(name) DO NOTHING",
-            values![name.namespace(), now],
-        )?;
-        let sort_name = name.replace('/', "!");
+        ensure_namespace(tx, name, now)?;
+        let sort_name = sort_name(name);
         tx.execute(
             "INSERT INTO repos(namespace_id, name, sort_name, created_at)
              SELECT n.id, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS BIGINT) FROM namespaces n WHERE n.name = ?4
              ON CONFLICT(name) WHERE deleted_at IS NULL DO NOTHING",
             values![name, &sort_name, now, name.namespace()],
         )?;
-        Self::find(tx, name)?
+        Self::hold(tx, name)?
             .ok_or_else(|| Error::Impossible(format!("repository {name} vanished while it was made")))
     }
+}
+
+/// The number of the namespace of a name, made if it is not there.
+fn ensure_namespace(tx: &mut Tx<'_>, name: &RepositoryName, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO namespaces(name, created_at) VALUES (?1, ?2) ON CONFLICT(name) DO NOTHING",
+        values![name.namespace(), now],
+    )?;
+    Ok(())
+}
+
+/// A name as lists are sorted by it.
+fn sort_name(name: &str) -> String {
+    name.replace('/', "!")
 }
 
 /// Whether anything was ever pushed there.

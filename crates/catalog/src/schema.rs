@@ -16,12 +16,32 @@ struct Migration {
     min_binary: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "catalog",
-    text: include_str!("../migrations/0001_catalog.sql"),
-    min_binary: "0.1.0",
-}];
+const MIGRATIONS: [Migration; 4] = [
+    Migration {
+        version: 1,
+        name: "catalog",
+        text: include_str!("../migrations/0001_catalog.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 2,
+        name: "scrub",
+        text: include_str!("../migrations/0002_scrub.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 3,
+        name: "history",
+        text: include_str!("../migrations/0003_history.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 4,
+        name: "rules",
+        text: include_str!("../migrations/0004_rules.sql"),
+        min_binary: "0.1.0",
+    },
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations(version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
      checksum @bytes NOT NULL, applied_at BIGINT NOT NULL, min_binary TEXT NOT NULL)";
@@ -68,11 +88,13 @@ fn missing(applied: &[Applied]) -> Result<Vec<&'static Migration>, Error> {
         .collect())
 }
 
-/// Brings a file up to date, in one transaction.
-pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<(), Error> {
-    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    tx.execute_batch(&expand(TABLE, Dialect::Sqlite))?;
-    let applied = tx
+/// Whether a file is one that this Landfall can read: as old or as new as itself.
+pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<(), Error> {
+    missing(&applied_sqlite(connection)?).map(drop)
+}
+
+fn applied_sqlite(connection: &rusqlite::Connection) -> Result<Vec<Applied>, Error> {
+    Ok(connection
         .prepare(APPLIED)?
         .query_map([], |row| {
             Ok(Applied {
@@ -81,8 +103,14 @@ pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<()
                 min_binary: row.get(2)?,
             })
         })?
-        .collect::<Result<Vec<_>, _>>()?;
-    for migration in missing(&applied)? {
+        .collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Brings a file up to date, in one transaction.
+pub(crate) fn migrate_sqlite(connection: &mut rusqlite::Connection) -> Result<(), Error> {
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    tx.execute_batch(&expand(TABLE, Dialect::Sqlite))?;
+    for migration in missing(&applied_sqlite(&tx)?)? {
         tx.execute_batch(&expand(migration.text, Dialect::Sqlite))?;
         tx.execute(
             "INSERT INTO migrations VALUES (?1, ?2, ?3, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?4)",

@@ -5,9 +5,10 @@
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
-use crate::history::{Event, EventKind, OpKind, record_event, record_op};
+use crate::guard::may_change;
+use crate::history::{Event, EventKind, OpKind, record_event, record_op, record_removal};
 use crate::manifests::keep_until;
-use crate::repos::{Repo, cut, without_nul};
+use crate::repos::{Repo, cut, undo_ms as undo_ms_of, without_nul};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
 
@@ -86,7 +87,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) op: Option<i64>,
 }
 
-/// Sets a tag, which the caller's transaction holds the manifest of. False if it was not as it must be.
+/// Sets a tag, which the caller's transaction holds the manifest of. False if it was not as it must be. Fails where it is
+/// immutable and leads elsewhere.
 pub(crate) fn set_tag(
     tx: &mut Tx<'_>,
     setting: &mut Setting<'_>,
@@ -100,6 +102,9 @@ pub(crate) fn set_tag(
     };
     if old.as_ref().is_some_and(|(_, digest)| digest == target.digest) {
         return Ok(true);
+    }
+    if let Some((_, digest)) = &old {
+        may_change(tx, repo, tag, digest)?;
     }
     let op = match setting.op {
         Some(op) => op,
@@ -187,28 +192,43 @@ pub(crate) fn find_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Old, Er
     )
 }
 
-/// Deletes a tag (P-UNTAG); its manifest stays, by digest. False if there was none.
+/// A tag that was deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Untagged {
+    /// The operation, to undo it by.
+    pub op: i64,
+    /// Where it pointed.
+    pub digest: Digest,
+    /// The end of the undo window.
+    pub until: i64,
+}
+
+/// Deletes a tag (P-UNTAG); its manifest stays, by digest, for `keep_ms` at least and for as long as the delete can be
+/// undone. None if there was no such tag.
 pub fn delete_tag(
     tx: &mut Tx<'_>,
     repo: &RepositoryName,
     tag: &Tag,
     now: i64,
     keep_ms: i64,
+    undo_ms: i64,
     actor: Option<&str>,
-) -> Result<bool, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
-        return Ok(false);
+) -> Result<Option<Untagged>, Error> {
+    let Some(repo) = Repo::hold(tx, repo)? else {
+        return Ok(None);
     };
     let Some((manifest, digest)) = find_tag(tx, repo, tag)? else {
-        return Ok(false);
+        return Ok(None);
     };
-    let op = record_op(tx, OpKind::Untag, repo, tag, actor, now)?;
+    let undo_ms = undo_ms_of(tx, repo, undo_ms)?;
+    let until = now.saturating_add(undo_ms);
+    let op = record_removal(tx, OpKind::Untag, repo, tag, actor, now, Some(until))?;
     remove_tag(tx, repo, op, EventKind::Deleted, tag, &digest, now)?;
-    keep_until(tx, manifest, now.saturating_add(keep_ms))?;
-    Ok(true)
+    keep_until(tx, manifest, now.saturating_add(keep_ms.max(undo_ms)))?;
+    Ok(Some(Untagged { op, digest, until }))
 }
 
-/// Takes away a tag whose row is locked.
+/// Takes away a tag whose row is locked. Fails where it is immutable.
 pub(crate) fn remove_tag(
     tx: &mut Tx<'_>,
     repo: Repo,
@@ -218,6 +238,7 @@ pub(crate) fn remove_tag(
     digest: &Digest,
     now: i64,
 ) -> Result<(), Error> {
+    may_change(tx, repo, tag, digest)?;
     record_event(
         tx,
         repo,

@@ -8,9 +8,9 @@
 use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
-use crate::history::{ChangeKind, EventKind, OpKind, record_change, record_op};
+use crate::history::{ChangeKind, EventKind, OpKind, record_change, record_removal};
 use crate::manifests::find_live;
-use crate::repos::Repo;
+use crate::repos::{Repo, undo_ms as undo_ms_of};
 use crate::sql::{Row, Tx, values};
 use crate::tags::remove_tag;
 use crate::usage::{Usage, count};
@@ -47,7 +47,7 @@ pub(crate) struct Trashing {
     pub(crate) manifests: Vec<Digest>,
 }
 
-/// Moves a manifest to the trash, where it can be brought back from for `undo_ms`.
+/// Moves a manifest to the trash, where it can be brought back from for `undo_ms`, or for as long as its repository says.
 pub fn trash_manifest(
     tx: &mut Tx<'_>,
     repo: &RepositoryName,
@@ -56,7 +56,7 @@ pub fn trash_manifest(
     undo_ms: i64,
     actor: Option<&str>,
 ) -> Result<Trashed, Error> {
-    let Some(repo) = Repo::find(tx, repo)? else {
+    let Some(repo) = Repo::hold(tx, repo)? else {
         return Ok(Trashed::Unknown);
     };
     tx.lock(
@@ -76,8 +76,9 @@ pub fn trash_manifest(
     if !parents.is_empty() {
         return Ok(Trashed::ListedBy(parents));
     }
-    let op = record_op(tx, OpKind::Trash, repo, &digest.to_string(), actor, now)?;
-    let purge_at = now.saturating_add(undo_ms);
+    let purge_at = now.saturating_add(undo_ms_of(tx, repo, undo_ms)?);
+    let target = digest.to_string();
+    let op = record_removal(tx, OpKind::Trash, repo, &target, actor, now, Some(purge_at))?;
     let mut trashing = Trashing::new(repo, op, now, purge_at);
     trashing.run(tx, id, digest)?;
     let Trashing {
@@ -112,15 +113,19 @@ impl Trashing {
     }
 
     /// One manifest and its tags. False if it went already.
-    fn trash(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<bool, Error> {
+    pub(crate) fn trash(&mut self, tx: &mut Tx<'_>, id: i64, digest: &Digest) -> Result<bool, Error> {
         let trashed = tx.execute(
-            "UPDATE manifests SET trashed_at = ?2, purge_at = ?3, trash_op = ?4, review_at = NULL
+            "UPDATE manifests SET trashed_at = ?2, purge_at = ?3, trash_op = ?4, review_at = NULL, loose_at = NULL
              WHERE id = ?1 AND trashed_at IS NULL",
             values![id, self.now, self.purge_at, self.op],
         )?;
         if trashed == 0 {
             return Ok(false);
         }
+        tx.execute(
+            "INSERT INTO op_manifests(op_id, digest) VALUES (?1, ?2) ON CONFLICT(op_id, digest) DO NOTHING",
+            values![self.op, digest],
+        )?;
         let tags: Vec<Tag> = tx.query(
             "SELECT name FROM tags WHERE manifest_id = ?1 @update",
             values![id],

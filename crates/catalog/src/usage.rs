@@ -1,11 +1,13 @@
 //! Counters: what a repository, a namespace, and everything together use. Kept by the operations themselves.
 //!
 //! Units: bytes of distinct blobs; of a repository or namespace each linked blob once per repository, of everything
-//! each stored blob once. Never an input to a deletion (I10).
+//! each stored blob once. Never an input to a deletion (I10). The column `pending_bytes` is out of use: what waits to be
+//! collected is asked of the queues themselves (`gc_status`), which are as short as the garbage and cannot be wrong.
 
 use oci::RepositoryName;
 
 use crate::Error;
+use crate::quota;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
 
@@ -36,8 +38,8 @@ pub enum Scope {
 }
 
 const EVERYTHING: i64 = 0;
-const NAMESPACE: i64 = 1;
-const REPOSITORY: i64 = 2;
+pub(crate) const NAMESPACE: i64 = 1;
+pub(crate) const REPOSITORY: i64 = 2;
 
 /// What a scope uses; zeros for one that is not known.
 pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
@@ -53,7 +55,32 @@ pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
         ),
         Scope::Repository(name) => (REPOSITORY, Repo::find(tx, name)?.map(|repo| repo.id)),
     };
-    let Some(id) = id else { return Ok(Usage::default()) };
+    match id {
+        Some(id) => sum(tx, kind, id),
+        None => Ok(Usage::default()),
+    }
+}
+
+/// What a repository uses, deleted or not.
+pub(crate) fn usage_of(tx: &mut Tx<'_>, repo: i64) -> Result<Usage, Error> {
+    sum(tx, REPOSITORY, repo)
+}
+
+/// Counts what a repository uses as another namespace's from now on. The repository is seized.
+pub(crate) fn move_usage(tx: &mut Tx<'_>, repo: Repo, into: i64) -> Result<(), Error> {
+    let of_repo = usage_of(tx, repo.id)?;
+    let less = Usage {
+        bytes: -of_repo.bytes,
+        blobs: -of_repo.blobs,
+        manifests: -of_repo.manifests,
+        tags: -of_repo.tags,
+        trashed: -of_repo.trashed,
+    };
+    add(tx, NAMESPACE, repo.namespace_id, less)?;
+    add(tx, NAMESPACE, into, of_repo)
+}
+
+fn sum(tx: &mut Tx<'_>, kind: i64, id: i64) -> Result<Usage, Error> {
     let sum = tx.query(
         "SELECT bytes, blobs, manifests, tags, trashed FROM usage WHERE scope = ?1 AND scope_id = ?2",
         values![kind, id],
@@ -76,10 +103,15 @@ pub fn usage(tx: &mut Tx<'_>, scope: &Scope) -> Result<Usage, Error> {
     }))
 }
 
-/// Adds to the counters of a repository and its namespace, and, but for blobs, of everything.
+/// Adds to the counters of a repository and its namespace, and, but for blobs, of everything. Fails where that passes a
+/// quota.
 pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Error> {
     if more == Usage::default() {
         return Ok(());
+    }
+    let may_pass = more.bytes > 0 || more.tags > 0;
+    if may_pass {
+        quota::claim(tx, repo)?;
     }
     let whole = Usage {
         bytes: 0,
@@ -90,7 +122,12 @@ pub(crate) fn count(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Erro
         add(tx, EVERYTHING, 0, whole)?;
     }
     add(tx, NAMESPACE, repo.namespace_id, more)?;
-    add(tx, REPOSITORY, repo.id, more)
+    add(tx, REPOSITORY, repo.id, more)?;
+    if may_pass {
+        quota::check(tx, repo, more)
+    } else {
+        Ok(())
+    }
 }
 
 /// Counts blobs that are stored since now, or no more.

@@ -197,6 +197,7 @@ fn blob(content: &str) -> NewBlob {
         upload: None,
         now: 0,
         lease_ms: LEASE,
+        grace_ms: 0,
     }
 }
 

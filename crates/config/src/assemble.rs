@@ -5,20 +5,22 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::ListenAddr;
-use crate::assemble_tls;
+use crate::assemble_rules;
 use crate::finding::{Code, Finding, Report};
 use crate::links::Prefix;
 use crate::load::ReadFile;
 use crate::metrics;
 use crate::node::{Entry, Node};
 use crate::origin::Origin;
+use crate::rate::Rate;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits, Listen,
-    Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Admin, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits,
+    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
-use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
+use crate::value::{Count, Fields, Headers, Limit, Patterns, Size, Texts};
+use crate::{assemble_backup, assemble_tls};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
 pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
@@ -33,6 +35,11 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         auth,
         http: http(read, is_named, report),
         tls,
+        backup: assemble_backup::backup(read, report),
+        admin: Admin {
+            users: read.read::<Texts>("admin.users").0,
+            socket: read.optional("admin.socket"),
+        },
         health: health(read, report),
         validation: validation(read, report),
         limits: Limits {
@@ -51,6 +58,10 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
             orphan_hold: read.read("gc.orphan_hold"),
         },
         undo_window: read.read("trash.undo_window"),
+        scrub_bytes_per_second: read.read::<Rate>("scrub.rate").0,
+        retention: assemble_rules::retention(read, report),
+        quotas: assemble_rules::quotas(read, report),
+        immutable_tags: assemble_rules::immutable_tags(read, report),
     };
     guard_open_address(read, &settings, report);
     settings

@@ -35,7 +35,7 @@ struct Variable {
 }
 
 /// Not settings: read by the program before there are any.
-const LANDFALL_OTHER: [&str; 4] = ["CONFIG", "SERVER", "LANG", "IMAGE"];
+const LANDFALL_OTHER: [&str; 5] = ["CONFIG", "SERVER", "LANG", "IMAGE", "PASSWORD_FILE"];
 
 impl Environment {
     pub(crate) fn sort(variables: &[(OsString, OsString)], report: &mut Report) -> Self {

@@ -7,9 +7,10 @@ use crate::duration::format_duration;
 use crate::links::{BaseUrl, Prefix};
 use crate::node::Node;
 use crate::proxies::TrustedProxy;
+use crate::rate::Rate;
 use crate::value::{
-    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, check_duration, check_least,
-    check_version, check_word,
+    Count, Fields, Headers, Limit, Misfit, Patterns, Read as _, Size, Texts, UntaggedWord, check_duration,
+    check_least, check_schedule, check_version, check_word,
 };
 
 /// The type of a setting, as the table declares it.
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     Size,
     /// A size, or `none`.
     SizeLimit,
+    /// Bytes a second.
+    Rate,
     /// A number, or `none`.
     CountLimit,
     /// `HOST:PORT`; with `http.net: unix` a path, so it is read where both are known.
@@ -46,6 +49,10 @@ pub(crate) enum Kind {
     /// Names and single values.
     Fields,
     Headers,
+    /// Five fields of cron.
+    Schedule,
+    /// `keep`, or `{older: 7d}`.
+    Untagged,
     /// Not looked into.
     Any,
 }
@@ -62,6 +69,7 @@ impl Kind {
             Self::GoDuration => Duration::read(node).map(drop),
             Self::Size => Size::read(node).map(drop),
             Self::SizeLimit => Limit::<Size>::read(node).map(drop),
+            Self::Rate => Rate::read(node).map(drop),
             Self::CountLimit => Limit::<Count>::read(node).map(drop),
             Self::Address => ListenAddr::read(node).map(drop),
             Self::BaseUrl => BaseUrl::read(node).map(drop),
@@ -71,6 +79,8 @@ impl Kind {
             Self::Proxies => Vec::<TrustedProxy>::read(node).map(drop),
             Self::Fields => Fields::read(node).map(drop),
             Self::Headers => Headers::read(node).map(drop),
+            Self::Schedule => check_schedule(node),
+            Self::Untagged => UntaggedWord::read(node).map(drop),
             Self::Any => Ok(()),
         }
     }
@@ -92,6 +102,7 @@ impl Kind {
             ),
             Self::Size => "size".into(),
             Self::SizeLimit => "size, or `none`".into(),
+            Self::Rate => "bytes a second".into(),
             Self::CountLimit => "whole number, or `none`".into(),
             Self::Listen => "HOST:PORT, or the path of a socket".into(),
             Self::Address => "HOST:PORT".into(),
@@ -102,6 +113,8 @@ impl Kind {
             Self::Proxies => "list of `loopback`, `private`, addresses and networks".into(),
             Self::Fields => "names and values".into(),
             Self::Headers => "header names, each with a list of values".into(),
+            Self::Schedule => "schedule".into(),
+            Self::Untagged => "`keep`, or `{older: DURATION}`".into(),
             Self::Any => "section".into(),
         }
     }
@@ -117,6 +130,6 @@ impl Kind {
 
     /// True where the keys below are the user's own words.
     pub(crate) fn is_free(self) -> bool {
-        matches!(self, Self::Fields | Self::Headers | Self::Any)
+        matches!(self, Self::Fields | Self::Headers | Self::Untagged | Self::Any)
     }
 }

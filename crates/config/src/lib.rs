@@ -9,6 +9,8 @@
 mod address;
 mod assemble;
 mod assemble_acme;
+mod assemble_backup;
+mod assemble_rules;
 mod assemble_tls;
 mod check;
 mod duration;
@@ -25,6 +27,7 @@ mod origin;
 mod overlay;
 mod print;
 mod proxies;
+mod rate;
 mod reader;
 mod reference;
 mod reload;
@@ -47,12 +50,13 @@ pub use load::{Flag, Loaded, ReadFile, Sources, Values};
 pub use origin::Origin;
 pub use print::effective;
 pub use proxies::TrustedProxy;
+pub use rate::parse_rate;
 pub use reference::settings_reference;
 pub use reload::{Difference, differences, is_reloaded};
 pub use secret::Secret;
 pub use settings::{
-    AccessLogFormat, Acme, Auth, Challenge, ClientAuth, Dns, FileProbe, Formatter, Gc, Health, Http,
-    IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Rfc2136, Settings,
-    Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
+    AccessLogFormat, Acme, Admin, Auth, Backup, Challenge, ClientAuth, Dns, FileProbe, Formatter, Gc, Health,
+    Http, IndexPlatforms, KeyAlgorithm, Level, Limits, Listen, Log, Medium, Platform, Probe, Retention,
+    Rfc2136, Settings, Storage, Tls, TlsSource, UploadPurging, Urls, Validation,
 };
 pub use size::{format_size, parse_size};

@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn every_row_that_is_honoured_is_read() {
-        let text = "health: {file: [{file: /x}]}\nvalidation: {manifests: {indexes: {platformlist: [{os: a, architecture: b}]}}}";
+        let text = "health: {file: [{file: /x}]}\nvalidation: {manifests: {indexes: {platformlist: [{os: a, architecture: b}]}}}\n\
+                    retention: {rules: [{name: a}]}\nquotas: [{match: a}]\nimmutable_tags: [{match: a}]";
         let root = yaml::parse(text, &Text::Environment("test".into())).unwrap().root;
         let used = RefCell::new(BTreeSet::new());
         let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());

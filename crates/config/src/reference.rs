@@ -47,7 +47,11 @@ A key marked ✓ is honoured, – is accepted without effect, ✗ stops the star
 ";
 
 fn section(row: &Row) -> &'static str {
-    row.path.split('.').next().unwrap_or(row.path)
+    row.path
+        .split('.')
+        .next()
+        .unwrap_or(row.path)
+        .trim_end_matches("[]")
 }
 
 fn write_row(page: &mut String, row: &Row) {

@@ -8,11 +8,12 @@ use crate::reader::default_node;
 use crate::table::{self, Row};
 
 /// Settings and sections that a reload replaces. The rest is bound at the start: folders, sockets, keys, timers.
-const RELOADED: [&str; 19] = [
+const RELOADED: [&str; 24] = [
     "log",
     "storage.delete",
     "storage.maintenance.readonly",
     "auth",
+    "admin.users",
     "http.prefix",
     "http.host",
     "http.relativeurls",
@@ -28,6 +29,10 @@ const RELOADED: [&str; 19] = [
     "tags.maxtags",
     "trash",
     "gc",
+    "scrub",
+    "retention",
+    "quotas[]",
+    "immutable_tags[]",
 ];
 
 /// A setting that has another value than before.

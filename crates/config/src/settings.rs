@@ -3,8 +3,14 @@
 //! Every value is usable as it stands; combinations that make no sense have no shape here.
 //! Units: durations are `Duration`, sizes bytes.
 
+mod limits;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use limits::Limits;
+
+use policy::{ImmutableRule, QuotaRule, RetentionRule, Schedule};
 
 use crate::address::ListenAddr;
 use crate::links::BaseUrl;
@@ -24,6 +30,10 @@ pub struct Settings {
     pub http: Http,
     /// `http.tls` and `tls`; `None` is plain HTTP.
     pub tls: Option<Tls>,
+    /// `admin`.
+    pub admin: Admin,
+    /// `backup`.
+    pub backup: Backup,
     /// `health`.
     pub health: Health,
     /// `validation`.
@@ -38,6 +48,43 @@ pub struct Settings {
     pub gc: Gc,
     /// `trash.undo_window`: how long what was deleted can be restored.
     pub undo_window: Duration,
+    /// `scrub.rate`: stored bytes that are read back, a second.
+    pub scrub_bytes_per_second: u64,
+    /// `retention`.
+    pub retention: Retention,
+    /// `quotas`; each name once.
+    pub quotas: Vec<QuotaRule>,
+    /// `immutable_tags`; each name once.
+    pub immutable_tags: Vec<ImmutableRule>,
+}
+
+/// `retention`: which tags go, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// `retention.schedule`.
+    pub schedule: Option<Schedule>,
+    /// `retention.rules`; each name once.
+    pub rules: Vec<RetentionRule>,
+}
+
+/// `backup`: backups of this registry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backup {
+    /// `backup.to`: the folder that they go to.
+    pub to: Option<PathBuf>,
+    /// `backup.schedule`: when one is made by itself.
+    pub schedule: Option<Schedule>,
+    /// `backup.keep`: how many of the latest stay there then.
+    pub keep: Option<u32>,
+}
+
+/// `admin`: who works with the admin API, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// `admin.users`: who may over HTTP.
+    pub users: Vec<String>,
+    /// `admin.socket`, if written.
+    pub socket: Option<PathBuf>,
 }
 
 /// `gc`: what garbage collection leaves alone, and for how long.
@@ -97,6 +144,15 @@ pub enum AccessLogFormat {
     Combined,
 }
 
+impl Settings {
+    /// Where a running server with these settings has its admin socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<PathBuf> {
+        let usual = || self.storage.folder().map(|folder| folder.join("admin.sock"));
+        self.admin.socket.clone().or_else(usual)
+    }
+}
+
 /// `storage`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
@@ -115,13 +171,19 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// The folder of everything that is ours; none where it is not known before the start.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.medium {
+            Medium::Filesystem { root, .. } => Some(root.join("landfall")),
+            Medium::InMemory => None,
+        }
+    }
+
     /// The password file that counts where `auth` says nothing; `landfall user add` makes it.
     #[must_use]
     pub fn password_file(&self) -> Option<PathBuf> {
-        match &self.medium {
-            Medium::Filesystem { root, .. } => Some(root.join("landfall").join("htpasswd")),
-            Medium::InMemory => None,
-        }
+        self.folder().map(|folder| folder.join("htpasswd"))
     }
 }
 
@@ -380,15 +442,4 @@ pub struct Platform {
     pub os: String,
     /// Processor architecture.
     pub architecture: String,
-}
-
-/// `limits`: bounds on what a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// `limits.manifest`.
-    pub manifest_bytes_max: u64,
-    /// `limits.blob`.
-    pub blob_bytes_max: Option<u64>,
-    /// `limits.upload_sessions`, per user.
-    pub upload_sessions_max: Option<u32>,
 }

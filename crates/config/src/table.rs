@@ -4,9 +4,12 @@
 //! To add a setting: add its row to the file of its section, read it in `assemble`. A test holds that every
 //! row which is honoured is read, and that every default is a value of its kind.
 
+mod admin;
+mod backup;
 mod http;
 mod log;
 mod other;
+mod rules;
 mod storage;
 mod tls;
 
@@ -143,9 +146,18 @@ impl Row {
 
 /// In the order of the settings reference.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [log::ROWS, storage::ROWS, http::ROWS, tls::ROWS, other::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        log::ROWS,
+        storage::ROWS,
+        rules::ROWS,
+        http::ROWS,
+        tls::ROWS,
+        admin::ROWS,
+        backup::ROWS,
+        other::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of a path that the program itself names.

@@ -28,7 +28,7 @@ pub(crate) trait Read: Sized {
     fn read(node: &Node) -> Result<Option<Self>, Misfit>;
 }
 
-fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
+pub(crate) fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
     let found = match &node.value {
         Value::Scalar(text) => Some(text.clone()),
         _ => None,
@@ -41,7 +41,7 @@ fn misfit<T>(node: &Node, expected: impl Into<String>) -> Result<T, Misfit> {
 }
 
 /// The scalar's text, or nothing if it is empty.
-fn scalar<'a>(node: &'a Node, expected: &str) -> Result<Option<&'a str>, Misfit> {
+pub(crate) fn scalar<'a>(node: &'a Node, expected: &str) -> Result<Option<&'a str>, Misfit> {
     match &node.value {
         Value::Null => Ok(None),
         Value::Scalar(text) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
@@ -163,6 +163,42 @@ pub(crate) fn check_duration(node: &Node, least: Duration) -> Result<(), Misfit>
         return misfit(node, format!("expected at least {}", format_duration(least)));
     }
     Ok(())
+}
+
+pub(crate) fn check_schedule(node: &Node) -> Result<(), Misfit> {
+    let Some(text) = scalar(node, "a schedule, such as `0 4 * * *`")? else {
+        return Ok(());
+    };
+    policy::Schedule::new(text)
+        .map(drop)
+        .or_else(|problem| misfit(node, problem))
+}
+
+/// What becomes of untagged manifests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum UntaggedWord {
+    Keep,
+    Older(Duration),
+}
+
+impl Read for UntaggedWord {
+    fn read(node: &Node) -> Result<Option<Self>, Misfit> {
+        const EXPECTED: &str = "expected `keep`, or `{older: 7d}`";
+        match &node.value {
+            Value::Null => Ok(None),
+            Value::Scalar(text) if text.is_empty() => Ok(None),
+            Value::Scalar(text) if text.eq_ignore_ascii_case("keep") => Ok(Some(Self::Keep)),
+            Value::Map(entries) => match entries.as_slice() {
+                [entry] if entry.key == "older" && !entry.node.is_blank() => {
+                    check_duration(&entry.node, Duration::from_secs(1))?;
+                    Ok(Duration::read(&entry.node)?.map(Self::Older))
+                }
+                [] => Ok(None),
+                _ => misfit(node, EXPECTED),
+            },
+            Value::Scalar(_) | Value::List(_) => misfit(node, EXPECTED),
+        }
+    }
 }
 
 /// Bytes.

@@ -6,15 +6,29 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::adopt::AdoptArguments;
+use crate::commands::backup::BackupArguments;
+use crate::commands::check::StoreCheckArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
+use crate::commands::du::DuArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::garbage_collect::GarbageCollectArguments;
+use crate::commands::gc::GcCommand;
 use crate::commands::healthcheck::HealthcheckArguments;
+use crate::commands::import::ImportArguments;
 use crate::commands::man::ManArguments;
+use crate::commands::mode::ModeArguments;
+use crate::commands::policies::{ImmutableCommand, QuotaCommand};
+use crate::commands::repo::RepoCommand;
+use crate::commands::restore::RestoreArguments;
+use crate::commands::retention::RetentionCommand;
+use crate::commands::scrub::ScrubCommand;
+use crate::commands::tag::TagCommand;
 use crate::commands::tls::TlsCommand;
+use crate::commands::trash::TrashCommand;
 use crate::commands::user::UserCommand;
 use crate::commands::version::VersionArguments;
+use crate::commands::why::WhyCommand;
 
 /// A private container-image registry in one binary.
 #[derive(Parser, Debug)]
@@ -56,13 +70,66 @@ Examples:
   landfall adopt /var/lib/registry --dry-run               what is there, what is damaged, what would happen
   landfall adopt /var/lib/registry --data /srv/landfall    bring it; the old folder stays as it was")]
     Adopt(AdoptArguments),
-    /// Write what is served as a CNCF registry's folder, or as OCI layouts
+    /// Write what is served as a CNCF registry's folder, as OCI layouts, or as a bundle
     #[command(after_help = "\
 Examples:
   landfall export ./back --layout distribution             everything, for registry:2 or registry:3 to serve
-  landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others")]
+  landfall export ./images --layout oci team/app           one repository, for skopeo, podman and others
+  landfall export ./new.tar --layout bundle --since last   what came since, for a site without a network")]
     Export(ExportArguments),
+    /// Bring a bundle that `export --layout bundle` wrote
+    #[command(after_help = "\
+Examples:
+  landfall import ./new.tar                                into the server that runs here
+  landfall import ./new.tar --data /srv/landfall           into a data folder that no server runs on")]
+    Import(ImportArguments),
+    /// Make a backup while the server goes on working; list backups, and read them back
+    #[command(after_help = "\
+Examples:
+  landfall backup --to /mnt/disk/landfall                  of the server that runs here; only what is new is copied
+  landfall backup --to /mnt/disk/landfall --keep 14        and leave the last fourteen")]
+    Backup(BackupArguments),
+    /// Make a data folder of a backup, or bring one repository of it back
+    #[command(after_help = "\
+Examples:
+  landfall restore /mnt/disk/landfall --data /srv/new      everything, into an empty folder
+  landfall restore /mnt/disk/landfall --repo team/app      one repository, into the server that runs here")]
+    Restore(RestoreArguments),
+    /// See repositories; rename, delete and restore them; give one its own undo window
+    #[command(subcommand)]
+    Repo(RepoCommand),
+    /// See tags and their history; set one back to what it was
+    #[command(subcommand)]
+    Tag(TagCommand),
+    /// See what was deleted; bring it back, or end it for good
+    #[command(subcommand)]
+    Trash(TrashCommand),
+    /// See where the bytes are, and what deleting would free
+    Du(DuArguments),
+    /// Say why something is as it is
+    #[command(subcommand)]
+    Why(WhyCommand),
+    /// See what waits to be collected and when it goes; hurry, pause or resume that
+    #[command(subcommand)]
+    Gc(GcCommand),
+    /// Compare the catalog with the stored files: rows have their bytes, bytes their rows
+    Check(StoreCheckArguments),
+    /// See what is damaged and who needs it; read bytes back, and heal them
+    #[command(subcommand)]
+    Scrub(ScrubCommand),
+    /// Say which tags go and which stay; see what that would do, and do it
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Limit the bytes and tags of repositories and namespaces
+    #[command(subcommand)]
+    Quota(QuotaCommand),
+    /// Say which tags are neither moved nor deleted once they are set
+    #[command(subcommand)]
+    Immutable(ImmutableCommand),
+    /// Refuse writes while the server runs, or take them again
+    Mode(ModeArguments),
     /// Say why there is nothing to collect; for scripts of the older registry
+    #[command(hide = true)] // nobody types it: the list fits a screen without it
     GarbageCollect(GarbageCollectArguments),
     /// Look at everything that a server here needs, and say what to mend
     Doctor(DoctorArguments),

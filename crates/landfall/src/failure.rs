@@ -88,6 +88,14 @@ impl Failure {
         }
     }
 
+    /// What a server answered, with the exit code that fits.
+    pub(crate) fn answered(code: &str, text: impl fmt::Display, exit: u8) -> Self {
+        Self {
+            text: format!("error[{code}]: {text}"),
+            code: exit,
+        }
+    }
+
     /// Told to stop before the end.
     pub(crate) fn interrupted(text: impl fmt::Display) -> Self {
         Self {

@@ -15,6 +15,7 @@ use crate::checks::Check;
 use crate::failure::Failure;
 use crate::https::Https;
 use crate::preflight;
+use crate::socket::AdminSocket;
 use crate::systemd::Passed;
 
 /// Where the address of registry requests is chosen.
@@ -57,6 +58,30 @@ pub(crate) async fn listen(listen: &Listen) -> Result<(Listener, String), Failur
             let listener = tokio::net::UnixListener::bind(path)
                 .map_err(|error| cannot_listen(&path.display().to_string(), &error, LISTEN))?;
             Ok((Listener::Unix(listener), path.display().to_string()))
+        }
+    }
+}
+
+/// The admin socket. Where nobody said where it is to be, a registry without one is better than none.
+pub(crate) fn listen_for_admins(
+    settings: &Settings,
+    folder: &Path,
+) -> Result<Option<(AdminSocket, Listener)>, Failure> {
+    let written = settings.admin.socket.as_deref();
+    let usual = folder.join("admin.sock");
+    let path = written.unwrap_or(&usual);
+    match AdminSocket::listen(path) {
+        Ok((socket, listener)) => Ok(Some((socket, Listener::Admin(listener)))),
+        Err(error) if written.is_some() => {
+            Err(cannot_listen(&path.display().to_string(), &error, "admin.socket"))
+        }
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "there is no admin socket at {}: commands reach this server over HTTP alone (--server); admin.socket chooses another place",
+                path.display()
+            );
+            Ok(None)
         }
     }
 }

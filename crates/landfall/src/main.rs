@@ -1,10 +1,11 @@
 //! `landfall`: a private container-image registry in one binary.
 //!
 //! Command line in, exit code out; each command is one file in `commands/`. Exit codes: 0 done, 1 failed, 2 wrong
-//! usage, 3 configuration invalid, 4 a login is refused, 5 not found, 6 held by another server, 7 a check found problems,
-//! 8 temporary, 9 no room, 130 interrupted.
+//! usage, 3 configuration invalid, 4 a login is refused, 5 not found, 6 held by another server or not as things are,
+//! 7 a check found problems, 8 temporary, 9 no room, 130 interrupted.
 
 mod access_lines;
+mod admin;
 mod checks;
 mod cli;
 mod client;
@@ -19,6 +20,7 @@ mod output;
 mod preflight;
 mod reload;
 mod remote;
+mod socket;
 mod systemd;
 mod wiring;
 
@@ -44,6 +46,21 @@ fn main() -> ExitCode {
         Command::Tls(command) => commands::tls::run(&command),
         Command::Adopt(arguments) => commands::adopt::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
+        Command::Backup(arguments) => commands::backup::run(&arguments),
+        Command::Restore(arguments) => commands::restore::run(&arguments),
+        Command::Repo(command) => commands::repo::run(&command),
+        Command::Tag(command) => commands::tag::run(&command),
+        Command::Trash(command) => commands::trash::run(&command),
+        Command::Du(arguments) => commands::du::run(&arguments),
+        Command::Why(command) => commands::why::run(&command),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Scrub(command) => commands::scrub::run(&command),
+        Command::Gc(command) => commands::gc::run(&command),
+        Command::Retention(command) => commands::retention::run(&command),
+        Command::Quota(command) => commands::policies::run_quota(&command),
+        Command::Immutable(command) => commands::policies::run_immutable(&command),
+        Command::Mode(arguments) => commands::mode::run(&arguments),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments),

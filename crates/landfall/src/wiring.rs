@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::{Authenticator, Htpasswd};
 use config::{Auth, IndexPlatforms, Loaded, Problems, Settings, Sources};
 use regex::Regex;
-use registry::{IndexRule, Rules, UrlRule};
+use registry::{FolderSource, IndexRule, RemoteSource, Rules, SourceName, UrlRule, WrittenRules};
 use server::{AccessLog, Options, Origin};
 
 use crate::access_lines::Combined;
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::first_user;
 use crate::log_thread::LogThread;
 use crate::logging;
+use crate::remote::{HttpRemote, Login};
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
@@ -59,6 +60,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
         undo_window_ms: milliseconds(settings.undo_window),
         read_grace_ms: milliseconds(settings.gc.read_grace),
         orphan_hold_ms: milliseconds(settings.gc.orphan_hold),
+        scrub_bytes_per_second: settings.scrub_bytes_per_second,
         gc_start_delay_ms: defaults.gc_start_delay_ms,
         untagged_keep_ms: defaults.untagged_keep_ms,
         upload_idle_ms: settings
@@ -79,6 +81,28 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
             allow: expressions(&settings.validation.urls.allow)?,
             deny: expressions(&settings.validation.urls.deny)?,
         },
+        written: WrittenRules {
+            schedule: settings.retention.schedule.clone(),
+            retention: settings.retention.rules.clone(),
+            quotas: settings.quotas.clone(),
+            immutable: settings.immutable_tags.clone(),
+        },
+    })
+}
+
+/// What an operator may name as a source of right bytes: the address of a registry, or a folder.
+pub(crate) fn sources() -> Box<registry::Sources> {
+    Box::new(|name: &SourceName| {
+        let is_address = name.place.starts_with("http://") || name.place.starts_with("https://");
+        if !is_address {
+            return FolderSource::named(&name.place);
+        }
+        let login = name
+            .login
+            .clone()
+            .map(|(user, password)| Login { user, password });
+        let remote = HttpRemote::new(&name.place, login)?;
+        Ok(Arc::new(RemoteSource(Arc::new(remote))))
     })
 }
 
@@ -139,6 +163,8 @@ pub(crate) fn options(settings: &Settings) -> Options {
     };
     Options {
         headers: settings.http.headers.iter().filter_map(pairs).flatten().collect(),
+        backup_to: settings.backup.to.clone(),
+        admins: settings.admin.users.clone(),
         catalog_entries_max: usize::try_from(settings.catalog_page_max).unwrap_or(usize::MAX),
         tags_max: usize::try_from(settings.tags_page_max).unwrap_or(usize::MAX),
         connections_max: connections_max(),

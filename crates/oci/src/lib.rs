@@ -7,6 +7,7 @@
 
 mod code;
 mod digest;
+mod digest_prefix;
 mod json;
 mod manifest;
 mod media_type;
@@ -14,6 +15,7 @@ mod name;
 
 pub use code::Code;
 pub use digest::{Algorithm, BadDigest, Digest};
+pub use digest_prefix::{BadPrefix, DigestPrefix};
 pub use manifest::{DEPTH_MAX, DESCRIPTORS_MAX, Descriptor, Manifest, ManifestError, Platform};
 pub use media_type::{MediaType, media_types};
 pub use name::{BadName, Reference, RepositoryName, Tag};

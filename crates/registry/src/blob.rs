@@ -10,6 +10,8 @@ use catalog::{Aspect, Health, MountSource, Unlinked};
 use oci::{Digest, RepositoryName};
 use store::{BlobFile, Location};
 
+use crate::damage::Damage;
+use crate::history::By;
 use crate::recall::Answer;
 use crate::{Error, Registry};
 
@@ -85,17 +87,16 @@ impl Registry {
 
     /// Opens a blob.
     pub async fn open_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<Blob, Error> {
-        let known = self.find_blob(permit, digest).await?;
+        let known = match self.find_blob(permit, digest).await {
+            Err(Error::BlobUnknown(_)) => return Err(self.what_became_of_blob(permit, digest).await),
+            other => other?,
+        };
         let content = match known.place {
             Place::Damaged => return Err(Error::BlobDamaged(digest.clone())),
             Place::Inline(bytes) => Content::Inline(bytes),
             Place::File(location) => match self.inner.store.open_blob(&location, known.size).await {
                 Ok(file) => Content::File(file),
-                Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) => {
-                    self.mark_bad(digest, location.to_string()).await;
-                    return Err(Error::BlobDamaged(digest.clone()));
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.cannot_open(digest, &location, error).await),
             },
         };
         Ok(Blob {
@@ -105,15 +106,20 @@ impl Registry {
         })
     }
 
-    /// Writes down that a blob's file is missing or of the wrong size: from now on it is not "here" for a pusher, so
-    /// that the next push brings its bytes, which repairs it.
-    async fn mark_bad(&self, digest: &Digest, location: String) {
-        tracing::error!(%digest, location, "a blob's file is missing or damaged; a push of the blob repairs it");
-        let digest = digest.clone();
-        let mark =
-            move |tx: &mut catalog::Tx<'_>| catalog::mark_blob(tx, &digest, Some(&location), Health::Bad);
-        if let Err(error) = self.inner.catalog.write(mark).await {
-            tracing::warn!(%error, "the damage could not be written down");
+    /// What to answer where a blob's file cannot be opened. One that is missing or of the wrong size is written down as
+    /// damaged; one that the disk cannot open is read back as soon as may be.
+    async fn cannot_open(&self, digest: &Digest, location: &Location, error: store::Error) -> Error {
+        match Damage::of(&error) {
+            Some(damage) if damage.is_certain() => {
+                self.note_damage(digest, Some(&location.to_string()), &damage)
+                    .await;
+                Error::BlobDamaged(digest.clone())
+            }
+            Some(_) => {
+                self.inner.store.suspect(location);
+                error.into()
+            }
+            None => error.into(),
         }
     }
 
@@ -128,12 +134,12 @@ impl Registry {
         let Some((location, size)) = stored else {
             return Ok(());
         };
-        let opened = match location.parse() {
-            Ok(parsed) => self.inner.store.open_blob(&parsed, size).await.map(drop),
-            Err(_) => return Ok(()),
+        let Ok(location) = location.parse() else {
+            return Ok(());
         };
-        if let Err(store::Error::Missing { .. } | store::Error::ShortFile { .. }) = opened {
-            self.mark_bad(digest, location).await;
+        if let Err(error) = self.inner.store.open_blob(&location, size).await {
+            // A push need not know: its bytes are about to take the place of those.
+            drop(self.cannot_open(digest, &location, error).await);
         }
         Ok(())
     }
@@ -188,11 +194,15 @@ impl Registry {
                 None => return Ok(false),
             },
         };
-        let into = into.repository().clone();
         let (now, lease_ms) = (self.now(), self.rules().lease_ms);
-        let mount =
-            move |tx: &mut catalog::Tx<'_>| catalog::mount_blob(tx, &source, &into, &digest, now, lease_ms);
-        Ok(self.inner.catalog.write(mount).await?)
+        let repository = into.repository().clone();
+        let mount = move |tx: &mut catalog::Tx<'_>| {
+            catalog::mount_blob(tx, &source, &repository, &digest, now, lease_ms)
+        };
+        match self.inner.catalog.write(mount).await {
+            Ok(mounted) => Ok(mounted),
+            Err(error) => Err(self.say_biggest(into.repository(), error.into()).await),
+        }
     }
 
     /// A repository that has the blob and that the caller may know of.
@@ -214,11 +224,12 @@ impl Registry {
     pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), Error> {
         self.may_delete()?;
         let (repository, wanted) = (permit.repository().clone(), digest.clone());
-        let actor = permit.actor().map(str::to_owned);
+        let by = By::of(permit);
         let (now, undo_ms) = (self.now(), self.rules().undo_window_ms);
         let unlinked = self
             .write_even_when_full(move |tx| {
-                catalog::unlink_blob(tx, &repository, &wanted, now, undo_ms, actor.as_deref())
+                by.sign(tx);
+                catalog::unlink_blob(tx, &repository, &wanted, now, undo_ms, by.actor())
             })
             .await?;
         match unlinked {

@@ -2,7 +2,8 @@
 
 use oci::{Digest, ManifestError, Reference, RepositoryName};
 
-use crate::UploadStatus;
+use crate::policies::{QuotaRefusal, RuleError};
+use crate::{Gone, UploadStatus};
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +12,23 @@ pub enum Error {
     #[error("blob {0} is not in this repository")]
     BlobUnknown(Digest),
     /// The blob's bytes were found damaged.
-    #[error("the stored bytes of blob {0} are damaged; push it again to repair it")]
+    #[error(
+        "the stored bytes of blob {0} are damaged: push an image that has it again, which repairs it, or have the operator \
+         run landfall scrub run --repair-from"
+    )]
     BlobDamaged(Digest),
+    /// The manifest's bytes were found damaged.
+    #[error(
+        "the stored bytes of manifest {0} are damaged: push it again, which repairs it, or have the operator run landfall \
+         scrub run --repair-from"
+    )]
+    ManifestDamaged(Digest),
+    /// Nothing is wrong with the digest, or it is not here: there is nothing to heal.
+    #[error("nothing is known to be wrong with {0} here: landfall scrub status lists what is")]
+    NotDamaged(Digest),
+    /// One such run is enough.
+    #[error("a {0} is running already: wait for its end")]
+    AlreadyRunning(&'static str),
     /// A live manifest still names the blob.
     #[error("blob {digest} is still named by {}; delete that first", list(by))]
     BlobInUse {
@@ -63,6 +79,9 @@ pub enum Error {
     /// The repository has no such manifest.
     #[error("manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
+    /// It is not there, and it is known what became of it.
+    #[error("{0}")]
+    Gone(Box<Gone>),
     /// An index lists the manifest.
     #[error("manifest {digest} is still listed by {}; delete that first", list(by))]
     ManifestInUse {
@@ -101,6 +120,36 @@ pub enum Error {
     /// Writes are off.
     #[error("the registry is read-only now (storage.maintenance.readonly)")]
     ReadOnly,
+    /// Writes are off, because somebody said so.
+    #[error("the registry is read-only now: {reason}")]
+    ReadOnlyMode {
+        /// Why, and who said so.
+        reason: String,
+    },
+    /// An immutable tag would have been moved or deleted.
+    #[error(
+        "tag {tag} is immutable here (rule {rule}): it stays at {digest}; push under another tag, or remove that rule first"
+    )]
+    TagImmutable {
+        /// The tag.
+        tag: Box<str>,
+        /// Where it leads.
+        digest: Digest,
+        /// The rule that makes it so.
+        rule: Box<str>,
+    },
+    /// A quota would have been passed.
+    #[error(transparent)]
+    OverQuota(Box<QuotaRefusal>),
+    /// A rule is wrong, or cannot be made or removed.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// Retention runs already, here or on another server.
+    #[error("retention is running already; wait until it is done")]
+    RetentionBusy,
+    /// Retention must not run now.
+    #[error("retention waits: {0}")]
+    RetentionWaits(String),
     /// The disk is full, or nearly.
     #[error("the registry's disk is full: free some space there, then push again; pulls go on")]
     NoRoom,
@@ -119,9 +168,18 @@ pub enum Error {
     /// The registry to adopt from did not give what it should.
     #[error(transparent)]
     Remote(#[from] crate::adopt::RemoteError),
+    /// Whatever should have the right bytes cannot be asked.
+    #[error(transparent)]
+    Source(#[from] crate::scrub::SourceError),
     /// Content could not be written out.
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),
+    /// A backup could not be made or brought back.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
+    /// A bundle could not be made or brought.
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
     /// A task died; nothing was acknowledged.
     #[error("the operation was interrupted ({0}); try again")]
     Interrupted(String),
@@ -156,9 +214,30 @@ impl From<catalog::Error> for Error {
             catalog::Error::Broken => Self::Broken,
             catalog::Error::Closed => Self::Closing,
             catalog::Error::UploadUnknown => Self::UploadUnknown,
+            catalog::Error::Immutable { tag, digest, rule } => Self::TagImmutable {
+                tag: tag.into(),
+                digest,
+                rule: rule.into(),
+            },
+            catalog::Error::OverQuota(over) => Self::OverQuota(Box::new(QuotaRefusal {
+                over: *over,
+                biggest: Vec::new(),
+            })),
             other => Self::Catalog(other),
         }
     }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }
 
 /// At most ten digests, for a sentence.

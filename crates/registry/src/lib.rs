@@ -4,18 +4,35 @@
 //! Operations take a `Permit`, so nobody can forget to ask for the right. Nothing here knows HTTP.
 
 pub mod adopt;
+pub mod backup;
 mod blob;
-mod body;
+mod bring;
+pub mod bundle;
+mod check;
 mod clock;
+mod damage;
 mod error;
 pub mod export;
+mod gone;
+mod hashing;
+mod history;
 mod jobs;
 mod list;
 mod manifest;
+mod mode;
+mod pace;
+mod policies;
+mod pulls;
 mod push;
+mod quota;
 mod recall;
+mod repositories;
+mod retention;
 mod rules;
+mod scrub;
 mod session;
+mod space;
+mod trash;
 mod upload;
 
 use std::sync::Arc;
@@ -34,20 +51,35 @@ use manifest::{KnownManifest, ManifestAsked};
 use recall::Recall;
 
 pub use blob::{Blob, Content, MountFrom};
-pub use body::{Body, BodyCut};
 pub use catalog::{
-    GcStatus, KeptBlob, KeptLink, KeptManifest, Pause, PauseCause, Pending, Referrer, Referrers,
-    ReferrersPage, ReferrersWanted, WhyKept,
+    BlobSums, DamageCause, EventKind, Fate, Freeable, Freed, GcStatus, KeptBlob, KeptLink, KeptManifest,
+    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, Referrers,
+    ReferrersPage, ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView,
+    RepositoryViews, RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews,
+    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept,
 };
+pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
+pub use damage::Damage;
 pub use error::Error;
-pub use jobs::{GcRun, GcWait};
+pub use gone::{Gone, Sought};
+pub use jobs::{BackupPlan, GcRun, GcWait};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
+pub use mode::Mode;
+pub use policies::{Listed, QuotaRefusal, RuleError, RuleSource};
+pub use policy::Verdict;
 pub use push::{ManifestPush, Precondition, Pushed};
-pub use rules::{IndexRule, Rules, UrlRule};
+pub use retention::{Decision, RetentionCursor, RetentionPage, RetentionReport, RetentionTotals};
+pub use rules::{IndexRule, Rules, UrlRule, WrittenRules};
+pub use scrub::{
+    DamagedContent, FileBody, FolderSource, RemoteSource, ScrubRun, ScrubStatus, ScrubWanted, Source,
+    SourceContent, SourceError, SourceFailure, SourceName, Sources,
+};
+pub use space::{RepositorySpace, Space};
 pub use store::{BlobFile, Intake};
-pub use upload::{Chunk, UploadStatus};
+pub use trash::Emptied;
+pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
 /// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags and of
 /// repositories each.
@@ -77,6 +109,8 @@ struct Inner {
     store: FsStore,
     clock: Arc<dyn Clock>,
     rules: ArcSwap<Rules>,
+    policies: policies::Policies,
+    retaining: retention::Retainer,
     /// Manifests that were read lately.
     manifests: Recall<ManifestAsked, KnownManifest>,
     /// Pages of tags that were read lately.
@@ -86,9 +120,16 @@ struct Inner {
     /// Blobs that were read lately.
     blobs: Recall<BlobAsked, KnownBlob>,
     sessions: session::Sessions,
+    /// Pulls that are not written down yet.
+    tally: pulls::Tally,
     /// Memory, in KiB, for what pushes make of their documents.
     desk: Arc<Semaphore>,
     collector: jobs::Collector,
+    backups: backup::Desk,
+    scrubber: jobs::Scrubber,
+    checker: check::Checker,
+    /// How to reach what an operator names as a source of right bytes.
+    sources: std::sync::OnceLock<Box<scrub::Sources>>,
     /// Transfers and publications that are under way; they go on when their client has left.
     running: TaskTracker,
     closing: AtomicBool,
@@ -103,6 +144,7 @@ impl Registry {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Result<Self, Error> {
+        backup::local::forget(store.folder());
         let known = catalog.read(catalog::list_upload_ids).await?;
         let reconciled = store.reconcile_uploads(known.into_iter().collect()).await?;
         if reconciled.removed > 0 {
@@ -119,16 +161,26 @@ impl Registry {
             catalog,
             store,
             collector: jobs::Collector::new(&*clock),
+            backups: backup::Desk::default(),
+            scrubber: jobs::Scrubber::new(),
+            checker: check::Checker::default(),
+            sources: std::sync::OnceLock::new(),
+            retaining: retention::Retainer::new(clock.now_ms()),
             clock,
-            rules: ArcSwap::from_pointee(rules),
+            rules: ArcSwap::from_pointee(rules.clone()),
+            policies: policies::Policies::new(rules),
             sessions: session::Sessions::default(),
+            tally: pulls::Tally::default(),
             desk: Arc::new(Semaphore::new(push::DESK_KIB)),
             running: TaskTracker::new(),
             closing: AtomicBool::new(false),
         };
-        Ok(Self {
+        let registry = Self {
             inner: Arc::new(inner),
-        })
+        };
+        registry.read_policies().await?;
+        registry.put_in_force();
+        Ok(registry)
     }
 
     /// The rules as they are now. An operation asks once, so that it sees the old rules or the new.
@@ -139,7 +191,8 @@ impl Registry {
 
     /// Replaces the rules; operations that have begun keep those that they asked for.
     pub fn set_rules(&self, rules: Rules) {
-        self.inner.rules.store(Arc::new(rules));
+        self.inner.policies.write_rules(rules);
+        self.put_in_force();
     }
 
     /// Whether the catalog and the disk answer, in time: what `/readyz` asks. Nothing is written.
@@ -198,6 +251,7 @@ impl Registry {
     /// Call it after the last request was answered or given up.
     pub async fn close(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
+        self.inner.backups.stop.cancel();
         self.inner.running.close();
         if tokio::time::timeout(CLOSE_TIME, self.inner.running.wait())
             .await
@@ -208,6 +262,7 @@ impl Registry {
             );
         }
         self.park_all().await;
+        self.write_pulls().await;
         self.inner.catalog.close().await;
     }
 
@@ -231,7 +286,7 @@ impl Registry {
 
     fn may_write(&self) -> Result<(), Error> {
         if self.rules().read_only {
-            Err(Error::ReadOnly)
+            Err(self.read_only())
         } else {
             Ok(())
         }

@@ -63,7 +63,7 @@ impl Registry {
             move |tx: &mut catalog::Tx<'_>| catalog::list_tags(tx, &repository, last.as_deref(), limit);
         let page = self.inner.catalog.read(find).await?;
         if !page.known {
-            return Err(Error::RepositoryUnknown(permit.repository().clone()));
+            return Err(self.what_became_of_repository(permit.repository()).await);
         }
         let page = Arc::new(TagsPage {
             tags: page.tags,

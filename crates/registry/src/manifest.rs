@@ -4,11 +4,15 @@
 //! unknown repository), `ManifestInUse`.
 //! Source: distribution-spec "Pulling manifests", "Deleting tags", "Deleting manifests".
 
+use std::sync::Arc;
+
 use access::{Delete, Permit, Pull};
 use bytes::Bytes;
 use catalog::{Aspect, ManifestRecord, Trashed};
 use oci::{Digest, Reference, RepositoryName};
 
+use crate::history::By;
+use crate::pulls::Counter;
 use crate::recall::{Answer, Open};
 use crate::{Error, Registry};
 
@@ -30,6 +34,8 @@ pub struct StoredManifest {
     pub stat: ManifestStat,
     /// Its bytes.
     pub body: Bytes,
+    /// Where its pulls are counted.
+    pulls: Option<Arc<Counter>>,
 }
 
 /// What a manifest is asked by.
@@ -42,10 +48,11 @@ pub(crate) struct KnownManifest {
     /// None where only the rest was asked for.
     body: Option<Bytes>,
     review_at: Option<i64>,
+    pulls: Option<Arc<Counter>>,
 }
 
 impl KnownManifest {
-    fn new(record: &ManifestRecord, body: Option<Bytes>) -> Self {
+    fn new(record: &ManifestRecord, body: Option<Bytes>, pulls: Option<Arc<Counter>>) -> Self {
         Self {
             stat: ManifestStat {
                 digest: record.digest.clone(),
@@ -54,6 +61,7 @@ impl KnownManifest {
             },
             body,
             review_at: record.review_at,
+            pulls,
         }
     }
 }
@@ -80,8 +88,10 @@ impl Registry {
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::stat_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
-        let record = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
-        let known = KnownManifest::new(&record, None);
+        // One that is damaged must be pushed again, so it is not here: nobody may skip that.
+        let record = found.filter(|record| !record.is_damaged);
+        let record = record.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        let known = KnownManifest::new(&record, None, None);
         self.settle(permit, reference, &known, open).await?;
         Ok(known.stat)
     }
@@ -98,23 +108,41 @@ impl Registry {
             stat,
             body: Some(body),
             review_at,
+            pulls,
         }) = known
             && !self.must_renew(reference, review_at)
         {
-            return Ok(StoredManifest { stat, body });
+            return Ok(StoredManifest { stat, body, pulls });
         }
         let (repository, wanted) = (permit.repository().clone(), reference.clone());
         let find =
             move |tx: &mut catalog::Tx<'_>| catalog::find_manifest(tx, &repository, &wanted, now, keep_ms);
         let found = self.inner.catalog.read(find).await?;
-        let (record, body) = found.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        let Some((record, body)) = found else {
+            return Err(self.what_became_of_manifest(permit, reference).await);
+        };
+        if record.is_damaged {
+            return Err(Error::ManifestDamaged(record.digest));
+        }
         let body = Bytes::from(body);
-        let known = KnownManifest::new(&record, Some(body.clone()));
+        let pulls = self
+            .inner
+            .tally
+            .counter(permit.repository(), &record.digest, reference);
+        let known = KnownManifest::new(&record, Some(body.clone()), pulls.clone());
         self.settle(permit, reference, &known, open).await?;
         Ok(StoredManifest {
             stat: known.stat,
             body,
+            pulls,
         })
+    }
+
+    /// Counts a pull of a manifest that is about to be sent. No lock, no write: that comes later, for many at once.
+    pub fn count_pull(&self, manifest: &StoredManifest) {
+        if let Some(counter) = &manifest.pulls {
+            counter.count(self.now());
+        }
     }
 
     fn look(
@@ -165,24 +193,20 @@ impl Registry {
     pub async fn delete_manifest(&self, permit: &Permit<Delete>, reference: &Reference) -> Result<(), Error> {
         self.may_delete()?;
         let repository = permit.repository().clone();
-        let actor = permit.actor().map(str::to_owned);
+        let by = By::of(permit);
         let now = self.now();
         let unknown = self.what_is_unknown(permit, reference);
         match reference.clone() {
-            Reference::Tag(tag) => {
-                let keep_ms = self.keep_ms();
-                let gone = self
-                    .write_even_when_full(move |tx| {
-                        catalog::delete_tag(tx, &repository, &tag, now, keep_ms, actor.as_deref())
-                    })
-                    .await?;
-                if gone { Ok(()) } else { Err(unknown.await) }
-            }
+            Reference::Tag(tag) => match self.delete_tag(permit, &tag).await? {
+                Some(_) => Ok(()),
+                None => Err(unknown.await),
+            },
             Reference::Digest(digest) => {
                 let (wanted, undo_ms) = (digest.clone(), self.rules().undo_window_ms);
                 let trashed = self
                     .write_even_when_full(move |tx| {
-                        catalog::trash_manifest(tx, &repository, &wanted, now, undo_ms, actor.as_deref())
+                        by.sign(tx);
+                        catalog::trash_manifest(tx, &repository, &wanted, now, undo_ms, by.actor())
                     })
                     .await?;
                 match trashed {

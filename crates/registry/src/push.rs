@@ -74,6 +74,7 @@ impl Registry {
             return Err(Error::ManifestTooLarge { max });
         }
         let (repository, actor) = (permit.repository().clone(), permit.actor().map(str::to_owned));
+        let remote = permit.remote().map(|remote| remote.to_string());
         let registry = self.clone();
         self.to_the_end(async move {
             let mut place = registry.place(push.body.len()).await?;
@@ -96,12 +97,20 @@ impl Registry {
                 digest: plan.digest.clone(),
                 subject: plan.subject.clone(),
             };
+            let to = plan.repo.clone();
             let put = registry
                 .inner
                 .catalog
-                .write(move |tx| catalog::put_manifest(tx, &plan))
-                .await?;
+                .write(move |tx| {
+                    tx.asked_from(remote.as_deref());
+                    catalog::put_manifest(tx, &plan)
+                })
+                .await;
             drop(place);
+            let put = match put {
+                Ok(put) => put,
+                Err(error) => return Err(registry.say_biggest(&to, error.into()).await),
+            };
             match put {
                 PutManifest::Stored { .. } => Ok(pushed),
                 PutManifest::Missing(missing) => Err(Error::Missing(missing)),

@@ -3,6 +3,7 @@
 //! Units: sizes are bytes, durations milliseconds.
 
 use oci::{Descriptor, Platform};
+use policy::{ImmutableRule, QuotaRule, RetentionRule, Schedule};
 use regex::Regex;
 
 use crate::Error;
@@ -37,7 +38,9 @@ pub struct Rules {
     /// How long nothing is collected after a start: clients could not renew what they count on while the server was
     /// away, and a clock that was wrong at the boot is set right soon after it.
     pub gc_start_delay_ms: i64,
-    /// How long an untagged manifest is safe from retention rules.
+    /// `scrub.rate`: how many bytes a second are read back to see whether they are still what they should be; 0 is none.
+    pub scrub_bytes_per_second: u64,
+    /// How long an untagged manifest is safe, where that is longer than the lease. Rules say the rest, by `older`.
     pub untagged_keep_ms: i64,
     /// `storage.maintenance.uploadpurging.age`: an upload idle for longer is gone; none keeps it for good.
     pub upload_idle_ms: Option<i64>,
@@ -49,6 +52,21 @@ pub struct Rules {
     pub references_checked: bool,
     /// `validation.manifests.urls`.
     pub urls: UrlRule,
+    /// The rules of the file about repositories and tags.
+    pub written: WrittenRules,
+}
+
+/// `retention`, `quotas` and `immutable_tags`: rules made by command or API hold beside them.
+#[derive(Clone, Default, Debug)]
+pub struct WrittenRules {
+    /// `retention.schedule`; none: retention runs only when somebody asks for it.
+    pub schedule: Option<Schedule>,
+    /// `retention.rules`.
+    pub retention: Vec<RetentionRule>,
+    /// `quotas`.
+    pub quotas: Vec<QuotaRule>,
+    /// `immutable_tags`.
+    pub immutable: Vec<ImmutableRule>,
 }
 
 /// Which children an index must bring.
@@ -89,12 +107,14 @@ impl Default for Rules {
             read_grace_ms: 60 * MINUTE_MS,
             orphan_hold_ms: 7 * DAY_MS,
             gc_start_delay_ms: 10 * MINUTE_MS,
-            untagged_keep_ms: 7 * DAY_MS,
+            scrub_bytes_per_second: 20 * 1000 * 1000,
+            untagged_keep_ms: 0,
             upload_idle_ms: Some(7 * DAY_MS),
             upload_purge_dry: false,
             index: IndexRule::All,
             references_checked: true,
             urls: UrlRule::default(),
+            written: WrittenRules::default(),
         }
     }
 }

@@ -7,12 +7,12 @@
 //! Source: distribution-spec "Pushing blobs"; P-UPLOAD and P-PUBLISH in ARCHITECTURE.md.
 
 use access::{Permit, Push};
+use bytes::Bytes;
 use catalog::{NewBlob, Place};
 use oci::{Algorithm, Digest};
-use store::{Plan, Upload};
+use store::{Intake, Plan, Upload};
 use uuid::Uuid;
 
-use crate::body::{Body, BodyCut};
 use crate::session::{Life, Session, Work};
 use crate::{Error, Registry};
 
@@ -23,6 +23,27 @@ const CHECKPOINT_EVERY: u64 = 64 * 1024 * 1024;
 const OPEN_MAX: usize = 512;
 /// … for so long.
 const PARK_CROWDED_MS: i64 = 1_000;
+
+/// Bytes as they come from a client.
+pub trait Body: Send + 'static {
+    /// The next bytes; none at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, BodyCut>>> + Send;
+
+    /// Whether more bytes are to come, and can be received where they are needed: by `receive` in place of `next`.
+    fn is_direct(&self) -> bool {
+        false
+    }
+
+    /// Receives into `intake` until that is full or no more comes, and gives it back; `next` says what the matter is
+    /// then. None if it was lost, which ends the upload.
+    fn receive(&mut self, intake: Intake) -> impl Future<Output = Option<Intake>> + Send {
+        std::future::ready(Some(intake))
+    }
+}
+
+/// The client left before the end of its body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyCut;
 
 /// Where a client says that its bytes belong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +104,7 @@ impl Registry {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
             let (session, mut work) = registry.writer(&repository, id).await?;
+            registry.must_fit(&session, &mut work, None, chunk).await?;
             let received = registry.receive(&session, &mut work, chunk, body).await;
             if work.upload.is_some() {
                 registry.save(&session, &mut work).await?;
@@ -107,6 +129,9 @@ impl Registry {
         let (registry, repository) = (self.clone(), permit.repository().clone());
         self.to_the_end(async move {
             let (session, mut work) = registry.writer(&repository, id).await?;
+            registry
+                .must_fit(&session, &mut work, Some(&digest), chunk)
+                .await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 if work.upload.is_some() {
                     registry.save(&session, &mut work).await?;
@@ -148,6 +173,9 @@ impl Registry {
         self.to_the_end(async move {
             let mut work = session.own_work();
             let chunk = Chunk { at: None, length };
+            registry
+                .must_fit(&session, &mut work, Some(&digest), chunk)
+                .await?;
             if let Err(error) = registry.receive(&session, &mut work, chunk, body).await {
                 registry.give_up(&session, &mut work).await;
                 return Err(error);
@@ -309,6 +337,7 @@ impl Registry {
             upload: row,
             now: self.now(),
             lease_ms: self.rules().lease_ms,
+            grace_ms: self.rules().read_grace_ms,
         };
         let committed = self
             .inner
@@ -325,8 +354,27 @@ impl Registry {
         }
         // Only now may the orphan scan look at the file: it has a row, or is one.
         drop(in_flight);
-        committed?;
-        Ok(())
+        match committed {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.say_biggest(&session.repository, error.into()).await),
+        }
+    }
+
+    /// Ends an upload whose declared bytes would pass a quota, before they are sent. What the repository has already
+    /// takes no more room.
+    async fn must_fit(
+        &self,
+        session: &Session,
+        work: &mut Work,
+        digest: Option<&Digest>,
+        chunk: Chunk,
+    ) -> Result<(), Error> {
+        let bytes = session.offset().saturating_add(chunk.length.unwrap_or(0));
+        let room = self.room_for(&session.repository, digest, bytes).await;
+        if room.is_err() {
+            self.give_up(session, work).await;
+        }
+        room
     }
 
     async fn may_open_another(&self, actor: Option<&str>) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use crate::origin::Peer;
 use crate::v2::Told;
+use crate::v2::route::Route;
 
 /// Most of a header that is logged, in bytes.
 const HEADER_MAX: usize = 200;
@@ -102,7 +103,7 @@ impl AccessLog {
             method: &asked.method,
             path: cut(asked.uri.path(), PATH_MAX),
             version: asked.version,
-            route: route.map_or("-", |route| route.label()),
+            route: route.map(Route::label).or(told.endpoint).unwrap_or("-"),
             repository: route.and_then(|route| route.repository()).map(|name| &**name),
             status,
             bytes,

@@ -18,11 +18,13 @@ use hyper_util::server::graceful::Watcher;
 use tower_service::Service;
 
 use crate::access_log::Asked;
+use crate::admin::{self, Door};
 use crate::body::Body;
 use crate::context::{Context, Live};
 use crate::metrics::Metrics;
 use crate::origin::Peer;
 use crate::outlet::Shortcuts;
+use crate::pages;
 use crate::patience::{Patient, Working};
 use crate::speech::Opened;
 use crate::v2::{self, Told};
@@ -53,11 +55,19 @@ fn protocol(context: &Context, h2: bool) -> auto::Builder<TokioExecutor> {
     if h2 { builder } else { builder.http1_only() }
 }
 
+/// What is served beside `/v2/`.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    pub(crate) public: axum::Router,
+    pub(crate) admin: axum::Router,
+}
+
 /// Who has connected, and what its requests need.
 pub(crate) struct Caller {
     pub(crate) live: Arc<Live>,
-    pub(crate) pages: axum::Router,
+    pub(crate) pages: Pages,
     pub(crate) peer: Peer,
+    pub(crate) door: Door,
     pub(crate) watcher: Watcher,
 }
 
@@ -82,6 +92,7 @@ impl Caller {
             live,
             pages,
             peer,
+            door,
             watcher,
         } = self;
         let service = service_fn(move |request| {
@@ -90,7 +101,20 @@ impl Caller {
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
-                    None => answer(live, pages, request, Sender { peer, shortcuts }, working).await,
+                    None => {
+                        answer(
+                            live,
+                            pages,
+                            request,
+                            Sender {
+                                peer,
+                                door,
+                                shortcuts,
+                            },
+                            working,
+                        )
+                        .await
+                    }
                 }
             }
         });
@@ -105,6 +129,7 @@ impl Caller {
 /// Who sends a request, and how files get to it.
 pub(crate) struct Sender {
     pub(crate) peer: Peer,
+    door: Door,
     shortcuts: Option<Shortcuts>,
 }
 
@@ -120,7 +145,7 @@ impl Sender {
 /// Answers one request, whatever it is.
 async fn answer(
     serving: Arc<Live>,
-    mut pages: axum::Router,
+    mut pages: Pages,
     request: Request<Incoming>,
     sender: Sender,
     working: Working,
@@ -134,11 +159,28 @@ async fn answer(
     let path = asked.path();
     let mut told = Told::default();
     let answering = async {
-        match path.strip_prefix(context.origin.prefix.as_str()) {
-            Some(inner) if inner == "/v2" || inner.starts_with("/v2/") => {
+        let door = sender.door;
+        let inner = match door {
+            Door::Http => path.strip_prefix(context.origin.prefix.as_str()),
+            // No proxy stands before the socket.
+            Door::Socket(_) => Some(path),
+        };
+        let is_admin = |inner: &str| match door {
+            Door::Http => admin::serves(inner),
+            Door::Socket(_) => !pages::is_probe(inner),
+        };
+        match (door, inner) {
+            (Door::Http, Some(inner)) if inner == "/v2" || inner.starts_with("/v2/") => {
                 v2::answer(&context, request, inner, sender, &mut told).await
             }
-            _ => match pages.call(request).await {
+            (_, Some(inner)) if is_admin(inner) => {
+                let way = admin::Way {
+                    door,
+                    peer: sender.peer,
+                };
+                admin::answer(&context, pages.admin, request, inner, way, &mut told).await
+            }
+            _ => match pages.public.call(request).await {
                 Ok(response) => response.map(Body::Page),
                 Err(never) => match never {},
             },

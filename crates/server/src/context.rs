@@ -1,5 +1,6 @@
 //! What every request needs: the domain, who may come in, how links are made, and the limits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,6 +55,10 @@ pub struct Options {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`.
     pub catalog_entries_max: usize,
+    /// `backup.to`: where backups go, and the only place that may be named over HTTP.
+    pub backup_to: Option<PathBuf>,
+    /// `admin.users`: who may work with the admin API, with their login.
+    pub admins: Vec<String>,
     /// `tags.maxtags`.
     pub tags_max: usize,
     /// A request's body may pause for so long.
@@ -75,6 +80,8 @@ impl Default for Options {
         Self {
             headers: Vec::new(),
             catalog_entries_max: 1000,
+            backup_to: None,
+            admins: Vec::new(),
             tags_max: 1000,
             idle_body: Duration::from_mins(1),
             idle_connection: Duration::from_mins(2),

@@ -1,9 +1,10 @@
 //! HTTP: the `/v2/` tree, health, and the page at `/`.
 //!
 //! Parses requests, asks the domain, renders answers. Deliberately absent: SQL, file layout, and decisions about
-//! content. Start at `v2/route.rs` for what is served, at `v2/refusal.rs` for how failures are answered.
+//! content. Start at `v2/route.rs` for what is served, at `v2/refusal.rs` for how failures are answered, at `admin/mod.rs` for the admin API.
 
 mod access_log;
+pub mod admin;
 mod beside;
 mod body;
 mod connection;
@@ -21,6 +22,8 @@ mod room;
 mod serve;
 mod speech;
 pub mod v2;
+
+pub use admin::types as api;
 
 pub use access_log::{AccessLog, Entry, Journal};
 pub use beside::Beside;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
+use registry::Registry;
 
 use crate::body::Body;
 use crate::v2::Told;
@@ -21,8 +22,9 @@ use crate::v2::Told;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What was counted since the start.
-#[derive(Debug)]
 pub struct Metrics {
+    /// Whose stored bytes are told of.
+    registry: Option<Registry>,
     version: &'static str,
     started_ms: i64,
     in_flight: AtomicI64,
@@ -45,10 +47,20 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &'static str, started_ms: i64) -> Self {
         Self {
+            registry: None,
             version,
             started_ms,
             in_flight: AtomicI64::new(0),
             requests: Mutex::default(),
+        }
+    }
+
+    /// Tells of the bytes that this registry stores too.
+    #[must_use]
+    pub fn about(self, registry: Registry) -> Self {
+        Self {
+            registry: Some(registry),
+            ..self
         }
     }
 
@@ -101,8 +113,27 @@ impl Metrics {
             "Requests whose answer has not begun yet.",
             float(u64::try_from(in_flight).unwrap_or_default()),
         );
+        self.stored(&mut page);
         self.process(&mut page);
         page.0
+    }
+
+    /// Whether stored bytes are what they should be.
+    fn stored(&self, page: &mut Page) {
+        let Some(registry) = &self.registry else { return };
+        let (read_bytes, damaged) = registry.scrub_numbers();
+        page.alone(
+            "landfall_blobs_bad",
+            "gauge",
+            "Blobs and manifests whose stored bytes are damaged.",
+            float(damaged),
+        );
+        page.alone(
+            "landfall_scrub_bytes_total",
+            "counter",
+            "Stored bytes that were read back and hashed.",
+            float(read_bytes),
+        );
     }
 
     /// What every program's dashboard expects.
@@ -193,6 +224,7 @@ impl Page {
 fn route(path: &str, told: &Told) -> &'static str {
     match (&told.route, path) {
         (Some(route), _) => route.label(),
+        (None, path) if crate::admin::serves(path) => told.endpoint.unwrap_or("api"),
         // Refused before it was known, or allowed to be known, what it is about.
         (None, path) if path == "/v2" || path.starts_with("/v2/") => "v2",
         (None, "/") => "root",
@@ -271,6 +303,17 @@ mod tests {
             let method = Method::from_bytes(b"BREW").unwrap();
             metrics.count(&method, path, &told, StatusCode::NOT_FOUND);
         }
+        let of_api = Told {
+            endpoint: Some("/api/v1/why/kept/{digest}"),
+            ..Told::default()
+        };
+        metrics.count(
+            &Method::GET,
+            "/api/v1/why/kept/sha256:ab",
+            &of_api,
+            StatusCode::OK,
+        );
+        metrics.count(&Method::GET, "/api/v1/x", &told, StatusCode::UNAUTHORIZED);
         let text = metrics.text();
         for line in [
             "landfall_build_info{version=\"1.2.3\"} 1",
@@ -278,6 +321,8 @@ mod tests {
             "landfall_http_requests_total{route=\"v2\",method=\"other\",code=\"404\"} 2",
             "landfall_http_requests_total{route=\"other\",method=\"other\",code=\"404\"} 2",
             "landfall_http_requests_total{route=\"healthz\",method=\"other\",code=\"404\"} 1",
+            "landfall_http_requests_total{route=\"/api/v1/why/kept/{digest}\",method=\"GET\",code=\"200\"} 1",
+            "landfall_http_requests_total{route=\"api\",method=\"GET\",code=\"401\"} 1",
             "landfall_http_requests_in_flight 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}:\n{text}");

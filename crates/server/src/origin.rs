@@ -54,6 +54,15 @@ pub enum Peer {
     Local,
 }
 
+impl From<Peer> for access::Remote {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Ip(ip) => Self::Ip(ip),
+            Peer::Local => Self::Local,
+        }
+    }
+}
+
 impl Origin {
     /// A link to `path`, which starts with `/v2/`.
     pub(crate) fn link(&self, request: &Parts, peer: Peer, path: &str) -> String {
@@ -106,7 +115,7 @@ impl Origin {
     }
 
     /// Who speaks, as far as it can be known: behind trusted proxies the nearest address that is not one of them.
-    /// For logs only: no right comes from an address.
+    /// For logs and history only: no right comes from an address.
     pub(crate) fn client(&self, headers: &HeaderMap, peer: Peer) -> Peer {
         let lists = |name: &str| {
             headers

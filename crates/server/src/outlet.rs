@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use registry::BlobFile;
 use rustix::fs::sendfile;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -140,8 +141,12 @@ impl<S: Socket> Passing<S> {
                 if !again(error) && !is_gone(error) {
                     tracing::error!(location = %run.file.location(), %error, "a blob could not be sent to its end");
                 }
+                if is_of_disk(error) {
+                    run.file.suspect();
+                }
             })?;
         if sent == 0 {
+            run.file.suspect();
             tracing::error!(location = %run.file.location(), "a blob's file ended early; the response is cut");
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -159,6 +164,11 @@ fn again(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+/// The disk gave the bytes no more; a socket does not fail like this.
+fn is_of_disk(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 /// The client left, which is its own affair.

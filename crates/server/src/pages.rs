@@ -24,6 +24,11 @@ pub(crate) fn router(live: Arc<Live>) -> Router {
         .with_state(live)
 }
 
+/// Whether a path is a probe, which is answered everywhere.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/startupz" | "/readyz")
+}
+
 async fn root(State(live): State<Arc<Live>>) -> impl IntoResponse {
     let status = if live.now().health.is_good() {
         StatusCode::OK

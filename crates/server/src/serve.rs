@@ -18,9 +18,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{self, Door};
 use crate::beside::Beside;
 use crate::body::Body;
-use crate::connection::Caller;
+use crate::connection::{Caller, Pages};
 use crate::context::Live;
 use crate::health::{Health, debug_answer};
 use crate::metrics::{self, Metrics};
@@ -38,6 +39,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A unix socket.
     Unix(UnixListener),
+    /// The admin socket: the admin API and health, for who the kernel says may.
+    Admin(UnixListener),
     /// TCP with TLS; who speaks plain HTTP here is told so.
     Tls(TcpListener, Acceptor),
     /// Plain HTTP beside TLS: sends everybody there, and answers an ACME authority.
@@ -45,17 +48,22 @@ pub enum Listener {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<(Fresh, Peer)> {
+    async fn accept(&self) -> io::Result<(Fresh, Peer, Door)> {
         match self {
             Self::Tcp(listener) | Self::Tls(listener, _) | Self::Plain(listener, _) => {
                 let (stream, address) = listener.accept().await?;
                 // Answers are written whole, so waiting for more to send only costs time.
                 stream.set_nodelay(true)?;
-                Ok((Fresh::Tcp(stream.into_std()?), Peer::Ip(address.ip())))
+                Ok((Fresh::Tcp(stream.into_std()?), Peer::Ip(address.ip()), Door::Http))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Fresh::Unix(stream.into_std()?), Peer::Local))
+                Ok((Fresh::Unix(stream.into_std()?), Peer::Local, Door::Http))
+            }
+            Self::Admin(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                Ok((Fresh::Unix(stream.into_std()?), Peer::Local, Door::Socket(uid)))
             }
         }
     }
@@ -63,7 +71,7 @@ impl Listener {
     /// What connections of this listener speak.
     fn speech(&self) -> io::Result<Speech> {
         Ok(match self {
-            Self::Tcp(_) | Self::Unix(_) => Speech::Clear,
+            Self::Tcp(_) | Self::Unix(_) | Self::Admin(_) => Speech::Clear,
             Self::Tls(listener, acceptor) => Speech::Tls(
                 acceptor.clone(),
                 Beside {
@@ -83,7 +91,10 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
     let places = Arc::new(Semaphore::new(live.now().options.connections_max));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
-    let pages = pages::router(Arc::clone(&live));
+    let pages = Pages {
+        public: pages::router(Arc::clone(&live)),
+        admin: admin::router(),
+    };
     let speech = match listener.speech() {
         Ok(speech) => speech,
         Err(error) => {
@@ -97,13 +108,14 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             () = stop.cancelled() => break,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((fresh, peer, place)) = accepted else {
+        let Some((fresh, peer, door, place)) = accepted else {
             continue;
         };
         let caller = Caller {
             live: Arc::clone(&live),
             pages: pages.clone(),
             peer,
+            door,
             watcher: graceful.watcher(),
         };
         let (speech, stop, cut) = (speech.clone(), stop.clone(), cut.clone());
@@ -152,10 +164,13 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
 }
 
 /// The next connection, once there is a place for it.
-async fn next(listener: &Listener, places: &Arc<Semaphore>) -> Option<(Fresh, Peer, OwnedSemaphorePermit)> {
+async fn next(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+) -> Option<(Fresh, Peer, Door, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((fresh, peer)) => Some((fresh, peer, place)),
+        Ok((fresh, peer, door)) => Some((fresh, peer, door, place)),
         Err(error) => {
             // Out of descriptors, or a client that was gone before we came: others may do better.
             tracing::debug!(%error, "a connection could not be accepted");
@@ -194,7 +209,7 @@ pub async fn serve_debug(debug: Debug, listener: TcpListener, stop: Cancellation
             () = stop.cancelled() => return,
             accepted = next(&listener, &places) => accepted,
         };
-        let Some((fresh, _, place)) = accepted else {
+        let Some((fresh, _, _, place)) = accepted else {
             continue;
         };
         let Ok(Socket::Tcp(stream)) = fresh.settle() else {

@@ -26,6 +26,14 @@ pub enum Error {
         /// The owner, where it could be read.
         pid: Option<u32>,
     },
+    /// A folder that must be empty is not.
+    #[error("{path} is not empty ({found} is there): give a folder that is empty, or that does not exist")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Something that lies in it.
+        found: String,
+    },
     /// The folder lies on a network file system.
     #[error(
         "{path} is on a network file system ({kind}), where a lock or a sync may not hold: use a local disk, or set \
@@ -131,6 +139,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk has lost what it was given, as against: it could not be asked just now.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::ShortFile { .. } => true,
+            Self::Io { source, .. } => {
+                let lost = [
+                    Errno::IO,
+                    Errno::UCLEAN,
+                    Errno::BADMSG,
+                    Errno::NODATA,
+                    Errno::REMOTEIO,
+                ];
+                Errno::from_io_error(source).is_some_and(|errno| lost.contains(&errno))
+            }
+            _ => false,
+        }
+    }
+
     /// `doing` to `path` failed with `source`; a full disk is told apart.
     pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();

@@ -17,7 +17,8 @@ pub mod testing;
 pub use error::Error;
 pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
 pub use fs::{
-    BlobFile, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined, Intake, Plan,
-    Published, Reconciled, Room, Shard, Trust, Upload, Verified, existing,
+    BlobFile, BlobReader, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined,
+    Intake, Plan, Published, REREAD_STEP, Reconciled, Reread, Revival, Revived, Room, Seen, Shard, Step,
+    Trust, Upload, UploadFile, Verdict, Verified, existing,
 };
 pub use location::{BadLocation, Location};

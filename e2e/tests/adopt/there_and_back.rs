@@ -110,7 +110,7 @@ fn what_an_older_registry_holds_is_served_where_it_lies_and_it_can_go_back() {
     machine
         .skopeo(&["copy", "--all", "--dest-tls-verify=false", &layout, &new])
         .succeeded();
-    client.delete_tag("team", "1").unwrap();
+    client.delete_manifest("team", "1").unwrap();
     let now = holdings(landfall.address());
     landfall.stop();
     assert_eq!(fingerprint(&tree), prints, "the old tree is as it was");

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::compare::Comparison;
 use super::figures::Figure;
 use super::product::Product;
 use super::result::{Outcome, Ratio, Run};
@@ -14,6 +15,19 @@ pub(crate) fn of(run: &Run) -> Value {
         "notes": run.notes,
         "machine": run.machine.iter().map(|limit| json!({"heading": limit.heading, "mb_per_second": limit.rate})).collect::<Vec<_>>(),
         "cases": run.outcomes.iter().map(case).collect::<Vec<_>>(),
+        "comparisons": run.comparisons.iter().map(comparison).collect::<Vec<_>>(),
+    })
+}
+
+fn comparison(comparison: &Comparison) -> Value {
+    let sides = comparison.sides.iter();
+    json!({
+        "name": comparison.name,
+        "heading": comparison.heading,
+        "unit": comparison.unit,
+        "figures": sides.map(|(side, value)| json!({"side": side, "value": value})).collect::<Vec<_>>(),
+        "ratio": comparison.ratio(),
+        "goal": comparison.goal,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod bare;
 mod case;
+mod compare;
 mod content;
 mod context;
 mod drive;
@@ -90,14 +91,22 @@ pub(crate) fn bare(options: &BareOptions) -> crate::outcome::Outcome {
 pub(crate) fn run(house: &House, options: &Options) -> crate::outcome::Outcome {
     let cannot = |error: io::Error| Failure::new(format!("the benchmark stopped: {error}"));
     let began = Instant::now();
-    let cases = chosen(&options.only)?;
-    let (products, missing) = present(house, &options.servers)?;
+    let (cases, comparisons) = chosen(&options.only)?;
+    if !comparisons.is_empty() {
+        compare::build(house)?;
+    }
+    let (products, missing) = if cases.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        present(house, &options.servers)?
+    };
     let bench = Bench::new(house, options).map_err(cannot)?;
     let machine = limits::measure(&bench.workshop(), bench.large_bytes()).map_err(cannot)?;
     let mut run = Run {
         notes: missing,
         machine,
         outcomes: Vec::new(),
+        comparisons: Vec::new(),
     };
     println!("{}", table::of(&run));
     let mut servers = BTreeMap::new();
@@ -107,6 +116,7 @@ pub(crate) fn run(house: &House, options: &Options) -> crate::outcome::Outcome {
         run.outcomes.push(outcome);
     }
     drop(servers);
+    run.comparisons = compare::run(&bench, &comparisons).map_err(cannot)?;
     fs::remove_dir_all(bench.workshop()).map_err(cannot)?;
     run.notes.extend(bench.notes(house, began));
     println!("\n{}", table::of(&run));
@@ -114,20 +124,21 @@ pub(crate) fn run(house: &House, options: &Options) -> crate::outcome::Outcome {
     verdict(&run)
 }
 
-fn chosen(only: &[String]) -> Result<Vec<Case>, Failure> {
+/// The cases, and the comparisons of Landfall with itself.
+fn chosen(only: &[String]) -> Result<(Vec<Case>, Vec<&'static str>), Failure> {
     let cases = case::all();
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| cases.iter().all(|case| case.name != **name))
-    {
-        let names: Vec<_> = cases.iter().map(|case| case.name).collect();
+    let names: Vec<&str> = cases.iter().map(|case| case.name).chain(compare::NAMES).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(Failure::new(format!(
             "there is no case {unknown}; there are {}",
             names.join(", ")
         )));
     }
-    let wanted = |case: &Case| only.is_empty() || only.iter().any(|name| name == case.name);
-    Ok(cases.into_iter().filter(wanted).collect())
+    let is_wanted = |wanted: &str| only.is_empty() || only.iter().any(|name| name == wanted);
+    let comparisons = compare::NAMES.into_iter().filter(|name| is_wanted(name));
+    let comparisons = comparisons.collect();
+    let cases = cases.into_iter().filter(|case| is_wanted(case.name));
+    Ok((cases.collect(), comparisons))
 }
 
 /// The servers that can take part, and why others cannot.

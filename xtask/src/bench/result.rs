@@ -3,6 +3,7 @@
 //! Units: ratios are how many times the other's figure Landfall's is; for times and sizes less is better, and they are so marked.
 
 use super::case::Case;
+use super::compare::Comparison;
 use super::figures::{Figure, Unit};
 use super::product::Product;
 
@@ -30,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) notes: Vec<String>,
     pub(crate) machine: Vec<MachineLimit>,
     pub(crate) outcomes: Vec<Outcome>,
+    /// Landfall against itself.
+    pub(crate) comparisons: Vec<Comparison>,
 }
 
 /// Landfall against another.
@@ -120,6 +123,7 @@ pub(crate) mod tests {
                 ],
                 failures: vec![(Product::Nginx, "it cannot".to_owned())],
             }],
+            comparisons: Vec::new(),
         }
     }
 

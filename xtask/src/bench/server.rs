@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,33 @@ impl Server {
                     Some(format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}"))));
             }
         }
+        Self::spawn(&mut command, product, mode, endpoint, folder)
+    }
+
+    /// Starts the program `hasty`, without any window, with what lies in the folder.
+    pub(crate) fn start_hasty(program: &Path, folder: TempDir) -> io::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--listen", &address.to_string(), "--data"])
+            .arg(folder.path().join("data"))
+            .envs(["LEASE", "UNDO", "GRACE", "ORPHAN"].map(|window| (format!("HASTY_{window}_MS"), "0")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let endpoint = Endpoint::plain(address);
+        let product = Product::Landfall;
+        let started = Self::spawn(&mut command, product, Mode::Plain, endpoint, folder)?;
+        Ok(started.0)
+    }
+
+    fn spawn(
+        command: &mut Command,
+        product: Product,
+        mode: Mode,
+        endpoint: Endpoint,
+        folder: TempDir,
+    ) -> io::Result<(Self, f64)> {
         let began = Instant::now();
         let child = command
             .spawn()

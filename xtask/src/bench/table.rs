@@ -15,6 +15,10 @@ pub(crate) fn of(run: &Run) -> String {
         text.push('\n');
         text += &block(outcome);
     }
+    for comparison in &run.comparisons {
+        text.push('\n');
+        text += &comparison.block();
+    }
     text.push('\n');
     for note in &run.notes {
         let _ = writeln!(text, "{note}");

@@ -32,6 +32,8 @@ struct Log {
     moved: u64,
     last_commit: Option<Instant>,
     closed: bool,
+    /// A log that another connection starts over would make a copy of the catalog start over too.
+    copying: bool,
 }
 
 /// How hard to try.
@@ -51,6 +53,9 @@ impl Log {
         let grown = self.pages.saturating_sub(self.moved) * PAGE_BYTES;
         match self.pages * PAGE_BYTES {
             0 => None,
+            bytes if self.copying && !self.closed => {
+                (bytes >= PASSIVE_BYTES && grown >= PASSIVE_BYTES).then_some(Mode::Passive)
+            }
             _ if self.closed || idle => Some(Mode::Truncate),
             bytes if bytes >= RESTART_BYTES && grown >= PASSIVE_BYTES => Some(Mode::Restart),
             bytes if bytes >= PASSIVE_BYTES && grown >= PASSIVE_BYTES => Some(Mode::Passive),
@@ -78,6 +83,12 @@ impl Checkpointer {
             drop(log);
             self.told.notify_one();
         }
+    }
+
+    /// While a copy is made, the log is moved and never started over.
+    pub(crate) fn set_copying(&self, copying: bool) {
+        self.lock().copying = copying;
+        self.told.notify_one();
     }
 
     /// One last checkpoint, then the thread ends.
@@ -111,7 +122,7 @@ impl Checkpointer {
             if mode.is_some() || log.closed {
                 return (mode, log.closed, log.pages);
             }
-            log = match quiet.filter(|_| log.pages > 0) {
+            log = match quiet.filter(|_| log.pages > 0 && !log.copying) {
                 Some(quiet) => {
                     let rest = IDLE.saturating_sub(quiet);
                     self.told

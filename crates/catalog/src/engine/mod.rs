@@ -4,6 +4,7 @@
 //! transaction is durable, or surely is not. Fails: `Error::Busy` where the queue is full, `Error::Closed` after it ended.
 
 mod checkpoint;
+mod copy;
 mod job;
 mod postgres;
 mod queue;

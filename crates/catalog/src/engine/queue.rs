@@ -80,6 +80,19 @@ impl Queue {
         }
     }
 
+    /// The same, if something waits; never waits itself.
+    pub(crate) fn take_now(&self, max: usize) -> Option<Vec<Box<dyn Job>>> {
+        if self.len() == 0 {
+            return None; // only the caller takes from here, so what is seen is still there
+        }
+        self.take(max)
+    }
+
+    /// Whether nothing more is taken in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes nothing more in; what waits is still done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

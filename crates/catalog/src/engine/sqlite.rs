@@ -5,25 +5,25 @@
 //! see the last commit. A commit that fails to reach the disk ends all writes (I11): what the page cache says after
 //! a failed sync is no proof of anything. Source: sqlite.org "Write-Ahead Logging"; PRAGMA synchronous.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::checkpoint::Checkpointer;
-use super::{Broken, Job, Queue, Workers, cause};
+use super::copy::Copies;
+use super::{Broken, Job, Lane, Queue, Workers, cause, job};
 use crate::Error;
 use crate::schema;
-use crate::sql::{Connection as Engine, Dialect, SqliteSession, Tx, expand};
+use crate::sql::{Connection as Engine, Dialect, Seen, SqliteSession, Tx, expand};
 use crate::stamps::{Stamps, Touched};
 
 /// Operations of one commit, at most.
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 
 /// How long a checkpoint waits for readers before it is left for later.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
@@ -49,10 +49,11 @@ pub(crate) struct SqliteEngine {
     pub(crate) commits: Arc<AtomicU64>,
     pub(crate) stamps: Arc<Stamps>,
     checkpointer: Arc<Checkpointer>,
+    copies: Arc<Copies>,
     writers: Workers,
     others: Workers,
     path: PathBuf,
-    seen: Arc<Mutex<BTreeSet<&'static str>>>,
+    seen: Arc<Seen>,
 }
 
 impl SqliteEngine {
@@ -70,6 +71,7 @@ impl SqliteEngine {
             commits: Arc::default(),
             stamps: Arc::default(),
             checkpointer: Arc::default(),
+            copies: Arc::default(),
             writers: Workers::default(),
             others: Workers::default(),
             path: path.to_owned(),
@@ -90,7 +92,7 @@ impl SqliteEngine {
             Arc::clone(&self.commits),
         );
         let (checkpointer, broken) = (Arc::clone(&self.checkpointer), broken.clone());
-        let stamps = Arc::clone(&self.stamps);
+        let (stamps, copies) = (Arc::clone(&self.stamps), Arc::clone(&self.copies));
         raw.pragma_update(None, "cache_size", -8_000)?; // KiB
         let told = Arc::clone(&checkpointer);
         raw.wal_hook(Some(
@@ -100,7 +102,7 @@ impl SqliteEngine {
             },
         ))?;
         self.writers.start("catalog-writer", move || {
-            let mut writer = Writer {
+            let writer = Writer {
                 session: SqliteSession::new(raw, seen),
                 commits,
                 stamps,
@@ -108,6 +110,9 @@ impl SqliteEngine {
             };
             while let Some(batch) = queue.take(BATCH_MAX) {
                 writer.run(batch);
+                copies.make_if_asked(&writer.session.raw, &checkpointer, &queue, |batch| {
+                    writer.run(batch);
+                });
             }
         })
     }
@@ -150,10 +155,28 @@ impl SqliteEngine {
         self.reads.close();
     }
 
+    /// Steps of SQLite's machine so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.seen.steps.load(Ordering::Relaxed)
+    }
+
+    /// Copies the catalog as it is at the end into the new file `to`, while others write.
+    pub(crate) async fn copy(&self, to: &Path) -> Result<(), Error> {
+        let answer = self.copies.ask(to)?;
+        // Something to do wakes the writer, which then sees what is asked of it.
+        let (nothing, _) = job(|_: &mut Tx<'_>| Ok(()));
+        if let Err(error) = self.writes.push(nothing, Lane::Foreground) {
+            self.copies.take();
+            return Err(error);
+        }
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
     /// Every statement run so far, and how SQLite finds its rows.
     pub(crate) fn plans(&self) -> Result<Vec<(String, Vec<String>)>, Error> {
         let raw = connect(&self.path, OpenFlags::empty())?;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = self.seen.statements.lock();
+        let seen = seen.unwrap_or_else(PoisonError::into_inner).clone();
         let plan = |sql: &&'static str| {
             let text = format!("EXPLAIN QUERY PLAN {}", expand(sql, Dialect::Sqlite));
             let mut statement = raw.prepare(&text)?;
@@ -252,7 +275,7 @@ struct Writer {
 
 impl Writer {
     /// One batch, one commit, all answers.
-    fn run(&mut self, mut batch: Vec<Box<dyn Job>>) {
+    fn run(&self, mut batch: Vec<Box<dyn Job>>) {
         let lost = if self.broken.is_set() {
             Some(Error::Broken)
         } else {
@@ -263,7 +286,7 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.statement("BEGIN IMMEDIATE")?;
         let mut touched = Vec::new();
         for job in batch.iter_mut() {

@@ -11,6 +11,7 @@ mod holds;
 mod orphans;
 mod pauses;
 mod purge;
+mod purge_repositories;
 mod review_links;
 mod review_manifests;
 mod status;
@@ -22,8 +23,9 @@ pub use orphans::{
     Orphan, count_orphans, find_orphan, forget_orphans, list_orphans, note_orphan, unknown_locations,
 };
 pub use pauses::{Pause, PauseCause, gc_pause, pause_gc, resume_gc};
-pub use purge::{Purged, purge};
+pub use purge::{Purged, leased_links, purge, purge_trash_of, shorten_leases};
+pub use purge_repositories::{RepositoriesPurged, purge_repositories};
 pub use review_links::{LinksReviewed, review_links};
 pub use review_manifests::{ManifestsReviewed, review_manifests};
 pub use status::{GcStatus, Pending, gc_status, next_due};
-pub use why_kept::{KeptBlob, KeptLink, KeptManifest, WhyKept, why_kept};
+pub use why_kept::{KeptBlob, KeptLink, KeptManifest, WhyKept, digests_between, why_kept};

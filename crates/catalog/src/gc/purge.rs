@@ -3,11 +3,13 @@
 //!
 //! An index goes before the manifests that it lists, so what can be brought back is always whole. Fails: never by halves.
 
+use oci::RepositoryName;
+
 use crate::Error;
 use crate::gc::holds::KEEP;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
-use crate::stamps::Slot;
+use crate::stamps::{Aspect, Slot, Touched};
 use crate::usage::{Usage, count};
 
 /// Rows that one step deletes, about: a large index is purged alone.
@@ -34,26 +36,110 @@ pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<P
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
              AND (h.expires_at IS NULL OR h.expires_at > ?1)
              AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
-         ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip",
+         ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip @keyshare OF r @skip",
         values![now, limit, KEEP],
-        |row: &Row<'_>| {
-            Ok(Due {
-                id: row.get(0)?,
-                body_id: row.get(1)?,
-                repo: Repo {
-                    id: row.get(2)?,
-                    namespace_id: row.get(3)?,
-                    slot: Slot::of(&row.get::<String>(4)?),
-                },
-            })
-        },
+        due_row,
     )?;
+    purge_all(tx, &due, now.saturating_add(lease_ms))
+}
+
+/// Purges what is in the trash of one repository and not held, at most `limit`, whether or not its undo window ended.
+pub fn purge_trash_of(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    now: i64,
+    lease_ms: i64,
+    limit: usize,
+) -> Result<Purged, Error> {
+    let Some(repo) = Repo::find(tx, repo)? else {
+        return Ok(Purged::default());
+    };
+    let due = tx.query(
+        "SELECT m.id, m.body_id, r.id, r.namespace_id, r.name FROM manifests m JOIN repos r ON r.id = m.repo_id
+         WHERE m.repo_id = ?4 AND m.trashed_at IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id)
+           AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
+             AND (h.expires_at IS NULL OR h.expires_at > ?1)
+             AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
+         ORDER BY m.trashed_at, m.id LIMIT ?2 @update OF m @skip @keyshare OF r @skip",
+        values![now, limit, KEEP, repo.id],
+        due_row,
+    )?;
+    purge_all(tx, &due, now.saturating_add(lease_ms))
+}
+
+/// Links of a repository whose lease ends after `until`, among the `limit` ones after the blob with the number `after`;
+/// and the last that was looked at, if there may be more.
+pub fn leased_links(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    until: i64,
+    after: i64,
+    limit: usize,
+) -> Result<(Vec<i64>, Option<i64>), Error> {
+    let Some(repo) = Repo::find(tx, repo)? else {
+        return Ok((Vec::new(), None));
+    };
+    let links: Vec<(i64, Option<i64>)> = tx.query(
+        "SELECT blob_id, review_at FROM repo_blobs WHERE repo_id = ?1 AND blob_id > ?2 ORDER BY blob_id LIMIT ?3",
+        values![repo.id, after, limit],
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let last = links
+        .last()
+        .map(|(blob, _)| *blob)
+        .filter(|_| links.len() >= limit);
+    let is_longer = |(_, review_at): &(i64, Option<i64>)| review_at.is_some_and(|at| at > until);
+    Ok((
+        links
+            .into_iter()
+            .filter(is_longer)
+            .map(|(blob, _)| blob)
+            .collect(),
+        last,
+    ))
+}
+
+/// Ends the leases of these links at `until`, where they last longer.
+pub fn shorten_leases(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    blobs: &[i64],
+    until: i64,
+) -> Result<(), Error> {
+    let Some(repo) = Repo::find(tx, repo)? else {
+        return Ok(());
+    };
+    // Whoever remembers the longer lease would not renew it.
+    tx.touch(Touched::One(repo.slot, Aspect::Blobs));
+    for blob in blobs {
+        tx.execute(
+            "UPDATE repo_blobs SET review_at = ?3 WHERE repo_id = ?1 AND blob_id = ?2 AND review_at > ?3",
+            values![repo.id, *blob, until],
+        )?;
+    }
+    Ok(())
+}
+
+fn due_row(row: &Row<'_>) -> Result<Due, Error> {
+    Ok(Due {
+        id: row.get(0)?,
+        body_id: row.get(1)?,
+        repo: Repo {
+            id: row.get(2)?,
+            namespace_id: row.get(3)?,
+            slot: Slot::of(&row.get::<String>(4)?),
+        },
+    })
+}
+
+fn purge_all(tx: &mut Tx<'_>, due: &[Due], leased_until: i64) -> Result<Purged, Error> {
     let (mut purged, mut rows) = (Purged::default(), 0);
     for one in due {
         if rows > ROWS_MAX {
             break;
         }
-        if let Some(deleted) = purge_one(tx, &one, now.saturating_add(lease_ms))? {
+        if let Some(deleted) = purge_one(tx, one, leased_until)? {
             rows += deleted;
             purged.manifests += 1;
         }
@@ -81,6 +167,8 @@ fn purge_one(tx: &mut Tx<'_>, due: &Due, leased_until: i64) -> Result<Option<u64
          WHERE e.manifest_id = ?1 ORDER BY b.digest @update OF l",
         values![due.id],
     )?;
+    // Who remembers that an edge holds the blobs would not renew their leases, and tell clients that they are here.
+    tx.touch(Touched::One(due.repo.slot, Aspect::Blobs));
     tx.execute(
         "UPDATE repo_blobs SET review_at = ?3
          WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)

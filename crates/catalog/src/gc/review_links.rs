@@ -50,7 +50,7 @@ pub fn review_links(
     let due = tx.query(
         "SELECT l.repo_id, r.namespace_id, l.blob_id, l.hidden_at IS NOT NULL, r.name
          FROM repo_blobs l JOIN repos r ON r.id = l.repo_id
-         WHERE l.review_at <= ?1 ORDER BY l.review_at LIMIT ?2 @update OF l @skip",
+         WHERE l.review_at <= ?1 ORDER BY l.review_at LIMIT ?2 @update OF l @skip @keyshare OF r @skip",
         values![now, limit],
         |row: &Row<'_>| {
             Ok(Due {

@@ -27,6 +27,8 @@ pub struct Pending {
 pub struct GcStatus {
     /// Manifests in the trash; the bytes of the blobs that no live manifest names, which go with them.
     pub trash: Pending,
+    /// Repositories that were deleted; all bytes that they count, shared or not.
+    pub repositories: Pending,
     /// Links that no manifest holds and whose lease runs, or waits to be looked at.
     pub leased: Pending,
     /// Bytes that are the sweeper's.
@@ -52,6 +54,12 @@ pub fn gc_status(tx: &mut Tx<'_>, now: i64) -> Result<GcStatus, Error> {
     trash.bytes = trash_bytes(tx)?;
     Ok(GcStatus {
         trash,
+        repositories: one(
+            tx,
+            "SELECT COUNT(DISTINCT r.id), CAST(COALESCE(SUM(u.bytes), 0) AS BIGINT), MIN(r.purge_at), MAX(r.purge_at)
+             FROM repos r LEFT JOIN usage u ON u.scope = 2 AND u.scope_id = r.id WHERE r.purge_at > ?1",
+            values![EVER],
+        )?,
         leased: one(
             tx,
             "SELECT COUNT(*), CAST(COALESCE(SUM(b.size), 0) AS BIGINT), MIN(l.review_at), MAX(l.review_at)
@@ -110,6 +118,7 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<i64>, Error> {
         "SELECT purge_at FROM manifests WHERE purge_at > ?1 ORDER BY purge_at LIMIT 1",
         "SELECT review_at FROM repo_blobs WHERE review_at > ?1 ORDER BY review_at LIMIT 1",
         "SELECT not_before FROM tombstones WHERE not_before > ?1 ORDER BY not_before LIMIT 1",
+        "SELECT purge_at FROM repos WHERE purge_at > ?1 ORDER BY purge_at LIMIT 1",
     ];
     let mut next: Option<i64> = None;
     for sql in firsts {

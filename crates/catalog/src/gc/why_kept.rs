@@ -43,6 +43,8 @@ pub struct KeptManifest {
     pub purge_at: Option<i64>,
     /// Whether a hold keeps it in the trash.
     pub held: bool,
+    /// When its repository's contents may go, if that was deleted.
+    pub repository_purge_at: Option<i64>,
 }
 
 /// What holds a blob.
@@ -65,6 +67,39 @@ pub struct KeptLink {
     pub lease_until: Option<i64>,
     /// Whether a client deleted it here.
     pub hidden: bool,
+    /// When the repository's contents may go, if that was deleted.
+    pub repository_purge_at: Option<i64>,
+}
+
+/// Digests from `low` to `high` that are here as a manifest, as a blob, or as a file that waits for the sweeper (its
+/// location is from `locations.0` to `locations.1`); in order, at most `limit`.
+pub fn digests_between(
+    tx: &mut Tx<'_>,
+    (low, high): (&Digest, &Digest),
+    locations: (&str, &str),
+    limit: usize,
+) -> Result<Vec<Digest>, Error> {
+    let one = |row: &Row<'_>| row.get(0);
+    let mut found: Vec<Digest> = tx.query(
+        "SELECT digest FROM manifest_bodies WHERE digest >= ?1 AND digest <= ?2 ORDER BY digest LIMIT ?3",
+        values![low, high, limit],
+        one,
+    )?;
+    found.extend(tx.query(
+        "SELECT digest FROM blobs WHERE digest >= ?1 AND digest <= ?2 ORDER BY digest LIMIT ?3",
+        values![low, high, limit],
+        one,
+    )?);
+    let files: Vec<Option<Digest>> = tx.query(
+        "SELECT digest FROM tombstones WHERE location >= ?1 AND location <= ?2 ORDER BY location LIMIT ?3",
+        values![locations.0, locations.1, limit],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    found.extend(files.into_iter().flatten());
+    found.sort();
+    found.dedup();
+    found.truncate(limit);
+    Ok(found)
 }
 
 /// Everything that holds `digest`. Files of it have locations that begin with `location_prefix`.
@@ -81,7 +116,7 @@ fn manifests(tx: &mut Tx<'_>, digest: &Digest, now: i64) -> Result<Vec<KeptManif
         "SELECT m.id, r.name, m.review_at, m.trash_op, m.purge_at,
            EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?2
              AND (h.expires_at IS NULL OR h.expires_at > ?3)
-             AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
+             AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id)), r.purge_at
          FROM manifest_bodies b JOIN manifests m ON m.body_id = b.id JOIN repos r ON r.id = m.repo_id
          WHERE b.digest = ?1 LIMIT ?4",
         values![digest, KEEP, now, EACH_MAX],
@@ -95,6 +130,7 @@ fn manifests(tx: &mut Tx<'_>, digest: &Digest, now: i64) -> Result<Vec<KeptManif
                 op: row.get(3)?,
                 purge_at: row.get(4)?,
                 held: row.get(5)?,
+                repository_purge_at: row.get(6)?,
             };
             Ok((row.get(0)?, manifest))
         },
@@ -131,7 +167,7 @@ fn blob(tx: &mut Tx<'_>, digest: &Digest, now: i64) -> Result<Option<KeptBlob>, 
     )?;
     let Some((id, size)) = found else { return Ok(None) };
     let found: Vec<(i64, KeptLink)> = tx.query(
-        "SELECT l.repo_id, r.name, l.review_at, l.hidden_at IS NOT NULL
+        "SELECT l.repo_id, r.name, l.review_at, l.hidden_at IS NOT NULL, r.purge_at
          FROM repo_blobs l JOIN repos r ON r.id = l.repo_id WHERE l.blob_id = ?1 LIMIT ?2",
         values![id, EACH_MAX],
         |row: &Row<'_>| {
@@ -140,6 +176,7 @@ fn blob(tx: &mut Tx<'_>, digest: &Digest, now: i64) -> Result<Option<KeptBlob>, 
                 named_by: Vec::new(),
                 lease_until: row.get::<Option<i64>>(2)?.filter(|&until| until > now),
                 hidden: row.get(3)?,
+                repository_purge_at: row.get(4)?,
             };
             Ok((row.get(0)?, link))
         },

@@ -9,5 +9,5 @@ mod value;
 
 pub(crate) use dialect::{Dialect, expand};
 pub use tx::Tx;
-pub(crate) use tx::{Connection, PostgresSession, SqliteSession};
+pub(crate) use tx::{Connection, PostgresSession, Seen, SqliteSession};
 pub(crate) use value::{Cell, Row, Value, values};

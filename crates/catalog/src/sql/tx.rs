@@ -5,9 +5,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
+use crate::guard::Shared;
+use crate::quota::Claimed;
 use crate::sql::dialect::{Dialect, expand};
 use crate::sql::value::{Row, Value};
 use crate::stamps::Touched;
@@ -17,6 +20,10 @@ pub struct Tx<'a> {
     connection: Connection<'a>,
     given_up: bool,
     touched: Vec<Touched>,
+    remote: Option<String>,
+    /// What operators forbid, if anything.
+    guard: Option<Shared>,
+    claimed: Option<Claimed>,
 }
 
 /// Who runs the statements.
@@ -30,8 +37,16 @@ pub(crate) struct SqliteSession {
     pub(crate) raw: rusqlite::Connection,
     /// By address: each statement stands in one place of the program.
     texts: RefCell<HashMap<(usize, usize), Rc<str>>>,
-    /// Every statement that any connection of this catalog prepared.
-    seen: Arc<Mutex<BTreeSet<&'static str>>>,
+    seen: Arc<Seen>,
+}
+
+/// What the connections of one catalog have run.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Every statement that was prepared.
+    pub(crate) statements: Mutex<BTreeSet<&'static str>>,
+    /// Steps that SQLite's machine took for all of them.
+    pub(crate) steps: AtomicU64,
 }
 
 /// A connection to a server, and the statements that were prepared on it.
@@ -43,7 +58,7 @@ pub(crate) struct PostgresSession {
 }
 
 impl SqliteSession {
-    pub(crate) fn new(raw: rusqlite::Connection, seen: Arc<Mutex<BTreeSet<&'static str>>>) -> Self {
+    pub(crate) fn new(raw: rusqlite::Connection, seen: Arc<Seen>) -> Self {
         raw.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Self {
             raw,
@@ -60,10 +75,18 @@ impl SqliteSession {
         let text: Rc<str> = expand(sql, Dialect::Sqlite).into();
         self.texts.borrow_mut().insert(place, Rc::clone(&text));
         self.seen
+            .statements
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(sql);
         text
+    }
+
+    /// Counts what a statement that has ended took.
+    fn count(&self, statement: &rusqlite::Statement<'_>) {
+        let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+        let steps = u64::try_from(steps).unwrap_or(0);
+        self.seen.steps.fetch_add(steps, Ordering::Relaxed);
     }
 }
 
@@ -95,7 +118,43 @@ impl<'a> Tx<'a> {
             connection,
             given_up: false,
             touched: Vec::new(),
+            remote: None,
+            guard: None,
+            claimed: None,
         }
+    }
+
+    /// Says where whoever asked for this is, as history will tell.
+    pub fn asked_from(&mut self, remote: Option<&str>) {
+        self.remote = remote.map(str::to_owned);
+    }
+
+    pub(crate) fn remote(&self) -> Option<&str> {
+        self.remote.as_deref()
+    }
+
+    /// Lets operations ask what operators forbid.
+    pub(crate) fn set_guard(&mut self, guard: Option<Shared>) {
+        self.guard = guard;
+    }
+
+    /// What operators forbid.
+    pub(crate) fn guard(&self) -> Option<Shared> {
+        self.guard.clone()
+    }
+
+    /// From here on nothing is forbidden: what is adopted from elsewhere is taken as it is.
+    pub(crate) fn lift_guard(&mut self) {
+        (self.guard, self.claimed) = (None, None);
+    }
+
+    /// The quotas of the repository that this transaction adds to.
+    pub(crate) fn claimed(&self) -> Option<&Claimed> {
+        self.claimed.as_ref()
+    }
+
+    pub(crate) fn claim(&mut self, claimed: Claimed) {
+        self.claimed = Some(claimed);
     }
 
     /// Undoes everything at the end, although the operation has an answer to give.
@@ -131,7 +190,9 @@ impl<'a> Tx<'a> {
         match &mut self.connection {
             Connection::Sqlite(session) => {
                 let mut statement = session.raw.prepare_cached(&session.text(sql))?;
-                Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
+                let changed = statement.execute(rusqlite::params_from_iter(values))?;
+                session.count(&statement);
+                Ok(changed as u64)
             }
             Connection::Postgres(session) => {
                 let statement = session.statement(sql)?;
@@ -155,6 +216,8 @@ impl<'a> Tx<'a> {
                 while let Some(row) = rows.next()? {
                     mapped.push(map(&Row::Sqlite(row))?);
                 }
+                drop(rows);
+                session.count(&statement);
                 Ok(mapped)
             }
             Connection::Postgres(session) => {

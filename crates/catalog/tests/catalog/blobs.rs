@@ -1,10 +1,10 @@
 //! Blobs: published once, mounted, kept while somebody counts on them, deleted without harm.
 
-use catalog::{Health, MountSource, NewBlob, Place, Published, Unlinked, UploadRow};
+use catalog::{DamageCause, Health, MountSource, NewBlob, Place, Published, Unlinked, UploadRow};
 use oci::Algorithm;
 use uuid::Uuid;
 
-use crate::harness::{DAY, House, LEASE, UNDO, digest, repo, story, tag};
+use crate::harness::{DAY, GRACE, House, LEASE, UNDO, digest, repo, story, tag};
 
 story!(
     a_published_blob_is_served_where_it_was_pushed_and_nowhere_else,
@@ -51,7 +51,10 @@ story!(a_new_push_repairs_a_damaged_blob, async |house: &House| {
     let blob = digest("layer");
     let marked = {
         let blob = blob.clone();
-        move |tx: &mut catalog::Tx<'_>| catalog::mark_blob(tx, &blob, Some("here/1"), Health::Bad)
+        let now = house.now();
+        move |tx: &mut catalog::Tx<'_>| {
+            catalog::mark_bad(tx, &blob, Some("here/1"), DamageCause::Missing, now)
+        }
     };
     assert!(house.write(marked).await);
     assert_eq!(house.push_file("a", "layer", "here/2").await, Published::Repaired);
@@ -64,9 +67,9 @@ story!(a_new_push_repairs_a_damaged_blob, async |house: &House| {
         (found.location.as_deref(), found.health),
         (Some("here/2"), Health::Good)
     );
-    // Readers may still be sent to the old bytes for a while.
-    assert!(house.due(now).await.is_empty());
-    assert_eq!(house.due(now + DAY).await, ["here/1"]);
+    // Readers may still be sent to the old bytes for as long as the push says.
+    assert!(house.due(now + GRACE - 1).await.is_empty());
+    assert_eq!(house.due(now + GRACE).await, ["here/1"]);
 });
 
 story!(
@@ -202,7 +205,7 @@ story!(
     async |house: &House| {
         house.push_file("from", "layer", "here/1").await;
         house
-            .write(|tx| catalog::mark_blob(tx, &digest("layer"), Some("here/1"), Health::Bad))
+            .write(|tx| catalog::mark_bad(tx, &digest("layer"), Some("here/1"), DamageCause::Changed, 0))
             .await;
         let now = house.now();
         let mount = move |tx: &mut catalog::Tx<'_>| {
@@ -302,7 +305,7 @@ story!(
         }
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("team/a"), &tag("x"), now, 0, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("team/a"), &tag("x"), now, 0, UNDO, None))
             .await;
         house
             .write(move |tx| {

@@ -238,6 +238,7 @@ impl House {
             upload: None,
             now: self.now(),
             lease_ms: LEASE,
+            grace_ms: GRACE,
         }
     }
 
@@ -307,9 +308,12 @@ impl House {
             let worked = self
                 .write(move |tx| {
                     let manifests = catalog::review_manifests(tx, now, UNDO, 3)?;
+                    let repositories = catalog::purge_repositories(tx, now, 3)?;
                     let purged = catalog::purge(tx, now, LEASE, 3)?;
                     let links = catalog::review_links(tx, now, GRACE, 3)?;
-                    Ok(manifests.seen + purged.manifests + links.kept + links.removed > 0)
+                    let of_repositories = repositories.trashed + repositories.repositories;
+                    let of_links = links.kept + links.removed;
+                    Ok(manifests.seen + of_repositories + purged.manifests + of_links > 0)
                 })
                 .await;
             if !worked {

@@ -3,7 +3,7 @@
 use catalog::{AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, HeldTag, Place, TagOutcome, Trashed};
 use oci::Digest;
 
-use crate::harness::{DAY, House, UNDO, digest, edge, repo, story, tag};
+use crate::harness::{DAY, GRACE, House, UNDO, digest, edge, repo, story, tag};
 
 /// Longer than any lease of a push.
 const SAFE: i64 = 30 * DAY;
@@ -18,7 +18,7 @@ impl House {
         };
         let now = self.now();
         let adopt = move |tx: &mut catalog::Tx<'_>| {
-            catalog::adopt_blobs(tx, &repo(to), std::slice::from_ref(&blob), now, SAFE)
+            catalog::adopt_blobs(tx, &repo(to), std::slice::from_ref(&blob), now, SAFE, GRACE)
         };
         self.write(adopt).await
     }

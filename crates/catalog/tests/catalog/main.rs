@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod blobs;
+mod copies;
+mod cost;
 mod engines;
 mod gc;
 mod harness;
@@ -14,8 +16,17 @@ mod lists;
 mod manifests;
 mod model;
 mod postgres;
+mod pulls;
 mod races;
+mod repositories;
 mod restore;
+mod retention;
+mod rollback;
+mod rules;
+mod scrub;
+mod space;
 mod sqlite;
 mod tags;
+mod traces;
 mod trash;
+mod trash_views;

@@ -49,7 +49,7 @@ async fn client(catalog: Catalog, plan: Vec<Step>) {
                 }
                 Step::Put(new) => catalog::put_manifest(tx, new).map(|_| ()),
                 Step::Untag(from, name, now) => {
-                    catalog::delete_tag(tx, &repo(from), &tag(name), *now, KEEP, None).map(|_| ())
+                    catalog::delete_tag(tx, &repo(from), &tag(name), *now, KEEP, UNDO, None).map(|_| ())
                 }
                 Step::Trash(from, manifest, now) => {
                     catalog::trash_manifest(tx, &repo(from), manifest, *now, UNDO, Some("bee")).map(|_| ())
@@ -57,9 +57,21 @@ async fn client(catalog: Catalog, plan: Vec<Step>) {
                 Step::Unlink(from, layer, now) => {
                     catalog::unlink_blob(tx, &repo(from), layer, *now, UNDO, None).map(|_| ())
                 }
-                Step::Restore(op, now) => catalog::restore(tx, *op, *now, KEEP, None).map(|_| ()),
+                Step::Restore(op, now) => {
+                    catalog::restore(tx, *op, &catalog::RestoreWish::default(), *now, KEEP, None).map(|_| ())
+                }
                 Step::Review(now) => catalog::review_manifests(tx, *now, UNDO, 5).map(|_| ()),
                 Step::Purge(now) => catalog::purge(tx, *now, LEASE, 5).map(|_| ()),
+                Step::DeleteRepo(name, now) => {
+                    catalog::delete_repository(tx, &repo(name), *now, UNDO, None).map(|_| ())
+                }
+                Step::Rename(old, new, now) => {
+                    catalog::rename_repository(tx, &repo(old), &repo(new), *now, None).map(|_| ())
+                }
+                Step::Rollback(moving) => catalog::move_tag(tx, moving).map(|_| ()),
+                Step::Pulled(pulls) => catalog::record_pulls(tx, pulls),
+                Step::Empty(now) => catalog::empty_trash(tx, None, *now, *now, None, 5).map(|_| ()),
+                Step::PurgeRepositories(now) => catalog::purge_repositories(tx, *now, 5).map(|_| ()),
                 Step::ReviewLinks(now) => catalog::review_links(tx, *now, 0, 5).map(|_| ()),
             })
             .await;
@@ -73,6 +85,12 @@ enum Step {
     Mount(&'static str, Digest, i64),
     Put(Box<NewManifest>),
     Untag(&'static str, &'static str, i64),
+    DeleteRepo(&'static str, i64),
+    Rename(&'static str, &'static str, i64),
+    Rollback(Box<catalog::TagMove>),
+    Pulled(Vec<catalog::Pulls>),
+    Empty(i64),
+    PurgeRepositories(i64),
     Trash(&'static str, Digest, i64),
     Unlink(&'static str, Digest, i64),
     Restore(i64, i64),
@@ -90,7 +108,7 @@ fn plan(house: &House, seed: u64) -> Vec<Step> {
         let n = dice.roll(4);
         // A collector whose clock is far ahead: what is safe must not hang on the time.
         let ahead = now + 60 * DAY;
-        match dice.roll(18) {
+        match dice.roll(23) {
             0..=2 => Step::Push(Box::new(house.blob(to, &format!("layer {n}")))),
             3 => Step::Mount(to, digest(&format!("layer {n}")), now),
             4..=6 => Step::Put(Box::new(document(house, to, dice.roll(6), &[name]))),
@@ -101,6 +119,30 @@ fn plan(house: &House, seed: u64) -> Vec<Step> {
             11 => Step::Restore(1 + i64::try_from(dice.roll(200)).unwrap(), now),
             12 | 13 => Step::Review(ahead),
             14 | 15 => Step::Purge(ahead),
+            16 => Step::PurgeRepositories(ahead),
+            17 if dice.roll(3) == 0 => Step::DeleteRepo(to, now),
+            17 => Step::Rename(
+                to,
+                ["a", "b", "other/c"][usize::try_from(dice.roll(3)).unwrap()],
+                now,
+            ),
+            18 => Step::Rollback(Box::new(catalog::TagMove {
+                repo: repo(to),
+                tag: tag(name),
+                to: catalog::MoveTo::Before,
+                actor: None,
+                now,
+                keep_ms: 0,
+                dry_run: false,
+            })),
+            19 => Step::Pulled(vec![catalog::Pulls {
+                repo: repo(to),
+                digest: image(dice.roll(6)),
+                tag: Some(name.to_owned()),
+                count: 1,
+                last_at: now,
+            }]),
+            20 => Step::Empty(now),
             _ => Step::ReviewLinks(ahead),
         }
     });

@@ -19,7 +19,7 @@ async fn trash(house: &House, manifest: &Digest) -> i64 {
 async fn restore(house: &House, op: i64) -> Restored {
     let now = house.now();
     house
-        .write(move |tx| catalog::restore(tx, op, now, KEEP, Some("bee")))
+        .write(move |tx| catalog::restore(tx, op, &catalog::RestoreWish::default(), now, KEEP, Some("bee")))
         .await
 }
 
@@ -45,6 +45,7 @@ story!(
             mut manifests,
             tags,
             taken,
+            gone,
         } = restore(house, op).await
         else {
             panic!()
@@ -53,8 +54,8 @@ story!(
         let mut expected = vec![image.clone(), signature];
         expected.sort();
         assert_eq!(
-            (manifests, tags, taken),
-            (expected, vec![tag("1.0"), tag("latest")], vec![])
+            (manifests, tags, taken, gone),
+            (expected, vec![tag("1.0"), tag("latest")], vec![], vec![])
         );
         assert_eq!(house.find("a", "latest").await, Some(image));
         assert!(house.serves("a", &layer).await);
@@ -82,7 +83,13 @@ story!(a_tag_that_was_set_anew_meanwhile_stays, async |house: &House| {
     let Restored::Done { tags, taken, .. } = restore(house, op).await else {
         panic!()
     };
-    assert_eq!((tags, taken), (vec![tag("old")], vec![tag("latest")]));
+    assert_eq!(tags, [tag("old")]);
+    let taken = &taken[0];
+    assert_eq!((&taken.tag, &taken.wanted), (&tag("latest"), &old));
+    assert_eq!(
+        (&taken.now, taken.by.as_deref()),
+        (&Some(new.clone()), Some("bee"))
+    );
     assert_eq!(house.find("a", "latest").await, Some(new));
     assert_eq!(house.find("a", "old").await, Some(old));
 });
@@ -122,24 +129,43 @@ story!(
 );
 
 story!(
-    a_deleted_tag_and_an_overwritten_tag_go_back_to_where_they_pointed,
+    a_deleted_tag_comes_back_and_no_push_is_taken_back,
     async |house: &House| {
         let good = house.push_image("a", "good", &["latest"]).await;
         let wrong = house.push_image("a", "wrong", &["latest", "wrong"]).await;
         // The operations are numbered from 1: the push of `good`, the push of `wrong`.
-        let Restored::Done { tags, .. } = restore(house, 2).await else {
-            panic!()
-        };
-        assert_eq!(tags, [tag("latest"), tag("wrong")]);
-        assert_eq!(house.find("a", "latest").await, Some(good.clone()));
-        assert_eq!(house.find("a", "wrong").await, None);
-        assert_eq!(house.find("a", &wrong.to_string()).await, Some(wrong));
+        for push in [1, 2] {
+            assert_eq!(restore(house, push).await, Restored::NotInTrash);
+        }
+        assert_eq!(house.find("a", "latest").await, Some(wrong.clone()));
+        assert_eq!(house.find("a", "wrong").await, Some(wrong.clone()));
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
             .await;
-        assert!(matches!(restore(house, 4).await, Restored::Done { .. }));
-        assert_eq!(house.find("a", "latest").await, Some(good));
+        let op = house
+            .read(move |tx| catalog::list_trash(tx, None, now, None, 2))
+            .await
+            .items[0]
+            .op;
+        assert!(matches!(restore(house, op).await, Restored::Done { .. }));
+        assert_eq!(house.find("a", "latest").await, Some(wrong));
+        assert_eq!(restore(house, op + 1).await, Restored::NotInTrash);
+        assert!(house.find("a", &good.to_string()).await.is_some());
+    }
+);
+
+story!(
+    what_the_trash_lists_no_more_does_not_come_back,
+    async |house: &House| {
+        house.push_image("a", "good", &["latest"]).await;
+        let now = house.now();
+        house
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
+            .await;
+        house.pass(UNDO);
+        assert_eq!(restore(house, 2).await, Restored::Gone);
+        assert_eq!(house.find("a", "latest").await, None);
     }
 );
 

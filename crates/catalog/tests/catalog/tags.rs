@@ -2,7 +2,7 @@
 
 use catalog::{EventKind, Precondition, PutManifest};
 
-use crate::harness::{House, KEEP, repo, story, tag};
+use crate::harness::{House, KEEP, UNDO, repo, story, tag};
 
 story!(
     tags_are_listed_in_byte_order_and_every_page_tells_whether_there_is_more,
@@ -54,10 +54,10 @@ story!(
         let image = house.push_image("a", "layer", &["latest"]).await;
         let now = house.now();
         let delete = move |tx: &mut catalog::Tx<'_>| {
-            catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, Some("bee"))
+            catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, Some("bee"))
         };
-        assert!(house.write(delete).await);
-        assert!(!house.write(delete).await);
+        assert!(house.write(delete).await.is_some());
+        assert!(house.write(delete).await.is_none());
         let page = house
             .read(|tx| catalog::list_tags(tx, &repo("a"), None, None))
             .await;
@@ -81,7 +81,7 @@ story!(
         house.pass(1000);
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, KEEP, UNDO, None))
             .await;
         let history = house
             .read(|tx| catalog::tag_history(tx, &repo("a"), &tag("latest"), None, 10))

@@ -125,7 +125,7 @@ story!(
         );
         let now = house.now();
         house
-            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, 0, None))
+            .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("latest"), now, 0, 0, None))
             .await;
         house.pass(1);
         let gone = went(trash(house, "a", &outer).await);

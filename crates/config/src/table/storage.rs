@@ -78,4 +78,11 @@ pub(super) const ROWS: &[Row] = &[
         "how long a stored file that the catalog does not know, as a crash may leave one, lies in quarantine before it goes",
     )
     .ours(),
+    row(
+        "scrub.rate",
+        Kind::Rate,
+        "20MB/s",
+        "how fast stored bytes are read back to see whether they are still what they should be; `0`: not at all",
+    )
+    .ours(),
 ];

@@ -8,4 +8,5 @@ mod harness;
 mod https;
 mod print;
 mod refusals;
+mod rules;
 mod takeover;

@@ -58,6 +58,13 @@ pub(crate) struct Unreachable {
     source: io::Error,
 }
 
+impl Unreachable {
+    /// What kind of failure it was.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
 impl Server {
     /// Where a server with these settings listens, as seen from this machine.
     pub(crate) fn of(settings: &Settings) -> Self {
@@ -82,6 +89,15 @@ impl Server {
         }
     }
 
+    /// At the end of a unix socket.
+    pub(crate) fn at_socket(path: PathBuf) -> Self {
+        Self {
+            place: Place::Unix(path),
+            path: String::new(),
+            anyone: false,
+        }
+    }
+
     /// Where `serve NAME` listens: a name on its command line is not known to a command beside it.
     pub(crate) fn with_a_name() -> Self {
         Self {
@@ -98,6 +114,17 @@ impl Server {
     /// Whoever answers there.
     pub(crate) fn of_anyone(self) -> Self {
         Self { anyone: true, ..self }
+    }
+
+    /// Whether others on the way there can read along.
+    pub(crate) fn is_open_to_the_network(&self) -> bool {
+        match &self.place {
+            Place::Unix(_) | Place::Tcp { secure: Some(_), .. } => false,
+            Place::Tcp { host, .. } => {
+                let ip = host.parse::<std::net::IpAddr>();
+                host != "localhost" && !ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+            }
+        }
     }
 
     /// `/readyz` and the like are served beside the prefix, not under it.
@@ -168,7 +195,7 @@ impl Server {
     fn connect(&self, deadline: Instant) -> io::Result<(Box<dyn Stream>, String)> {
         let (host, port, secure) = match &self.place {
             Place::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
+                let stream = crate::socket::connect(path)?;
                 stream.set_write_timeout(Some(left(deadline)?))?;
                 return Ok((Box::new(stream), "localhost".to_owned()));
             }
@@ -340,6 +367,9 @@ impl FromStr for Server {
             }
             _ => (authority, if is_secure { 443 } else { 80 }),
         };
+        if authority.contains('@') {
+            return Err("no name and password in a URL: others on this machine could read them");
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(EXPECTED);

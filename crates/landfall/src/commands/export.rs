@@ -1,38 +1,44 @@
-//! `landfall export`: writes what is served as folders that other registries and tools read.
+//! `landfall export`: writes what is served as folders that other registries and tools read, or as a bundle for a registry that
+//! no network leads to.
 //!
-//! Works on the data folder itself, so no server may run on it (exit 6). Exit codes: 5 no such repository, 7 content is
-//! missing here, 9 no room, 130 interrupted.
+//! Folders are made of the data folder itself, so no server may run on it (exit 6); a bundle is made by a running server too,
+//! over its socket.
+//! Exit codes: 5 no such repository, 7 content is missing here, 9 no room, 130 interrupted.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use oci::RepositoryName;
+use registry::bundle::Since;
 use registry::export::{Expected, Exported, Layout};
 use serde::Serialize;
+use server::api::{BackupOutcome, ExportRequest};
 
+use super::backup::told;
+use super::backup::work::Work;
 use super::offline::{self, Offline, failure};
 use super::progress::{Meter, Reached, size};
-use crate::cli::Configured;
+use crate::admin::Target;
 use crate::failure::Failure;
 use crate::output;
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArguments {
-    /// The folder to write; what is there already is left alone
+    /// The folder to write; what is there already is left alone. Of a bundle: the file, which must not be there
     #[arg(value_name = "DEST")]
-    target: PathBuf,
+    dest: PathBuf,
     /// What to write
     #[arg(long, value_enum)]
     layout: Kind,
     /// Repositories; all, if none is named
     #[arg(value_name = "REPO")]
     repositories: Vec<RepositoryName>,
+    /// Of a bundle: only what came since a bundle (its file), since a change (its number), or since the last bundle (last)
+    #[arg(long, value_name = "BUNDLE|SEQ|last")]
+    since: Option<String>,
     #[command(flatten)]
-    configured: Configured,
-    /// Answer as JSON
-    #[arg(long)]
-    json: bool,
+    target: Target,
 }
 
 /// What to write.
@@ -43,6 +49,8 @@ enum Kind {
     Distribution,
     /// An OCI image layout for each repository, in a folder of its name
     Oci,
+    /// One file for `landfall import`, which holds an OCI image layout for each repository; made on the server's machine only
+    Bundle,
 }
 
 #[derive(Serialize)]
@@ -54,16 +62,86 @@ struct Answer<'a> {
     exported: &'a Exported,
 }
 
+/// A bundle is a file of the machine that the server runs on.
+pub(super) fn refuse_remote(target: &Target) -> Result<(), Failure> {
+    if target.is_remote() {
+        return Err(Failure::usage(
+            "a bundle is a file of the server's machine, so it is written and brought over the socket there, never over HTTP\n  fix   run the command on that machine, without --server and LANDFALL_SERVER; --data or --config says which server",
+        ));
+    }
+    Ok(())
+}
+
 /// Exports.
 pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
-    let settings = super::config::settings(&arguments.configured.serve())?.settings;
+    let layout = match arguments.layout {
+        Kind::Bundle => return bundle(arguments),
+        Kind::Distribution => Layout::Distribution,
+        Kind::Oci => Layout::Oci,
+    };
+    if arguments.since.is_some() {
+        return Err(Failure::usage(
+            "--since is for a bundle\n  fix   --layout bundle; the other layouts leave alone what is there already",
+        ));
+    }
+    if arguments.target.is_remote() {
+        return Err(Failure::usage(
+            "folders are written on the server's machine, of its data folder\n  fix   run the command there, without --server",
+        ));
+    }
+    folders(arguments, layout)
+}
+
+const BUNDLE: &str = "LF-BDL-001";
+
+fn bundle(arguments: &ExportArguments) -> Result<(), Failure> {
+    refuse_remote(&arguments.target)?;
+    let work = Work {
+        name: "export",
+        code: BUNDLE,
+        target: &arguments.target,
+        may_be_new: false,
+    };
+    let since = match arguments.since.as_deref() {
+        None => None,
+        Some("last") => Some(Since::Last),
+        Some(text) => Some(match text.parse() {
+            Ok(seq) => Since::Change(seq),
+            Err(_) if !Path::new(text).exists() => {
+                return Err(Failure::usage(format!(
+                    "--since {text}: there is no such file\n  fix   give the file of a bundle, the number of a change that a bundle told, or last"
+                )));
+            }
+            Err(_) => Since::Bundle(told(text.as_ref())?.into()),
+        }),
+    };
+    let request = ExportRequest {
+        file: told(&arguments.dest)?,
+        repositories: arguments.repositories.iter().map(ToString::to_string).collect(),
+        since: since.as_ref().map(|since| match since {
+            Since::Last => "last".to_owned(),
+            Since::Change(seq) => seq.to_string(),
+            Since::Bundle(path) => path.display().to_string(),
+        }),
+    };
+    work.run(
+        "/api/v1/bundles/export",
+        &request,
+        async |registry, each, stop| {
+            let written = registry.write_bundle(&arguments.dest, &arguments.repositories, since, each, &stop);
+            written
+                .await
+                .map(BackupOutcome::from)
+                .map_err(|error| failure(BUNDLE, &error))
+        },
+    )
+}
+
+fn folders(arguments: &ExportArguments, layout: Layout) -> Result<(), Failure> {
+    let settings = super::config::settings(&arguments.target.configured().serve())?.settings;
     let exported = offline::run(async |stop| {
         let registry = Offline::open(&settings).await?;
-        let mut meter = Meter::new("export", arguments.json);
-        let layout = match arguments.layout {
-            Kind::Distribution => Layout::Distribution,
-            Kind::Oci => Layout::Oci,
-        };
+        let mut meter = Meter::new("export", arguments.target.json);
         let each = |all: &Expected, now: &Exported| {
             meter.show(Reached {
                 repositories: (now.repositories, all.repositories),
@@ -72,7 +150,7 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
             });
         };
         let outcome = registry
-            .export(&arguments.target, layout, &arguments.repositories, each, &stop)
+            .export(&arguments.dest, layout, &arguments.repositories, each, &stop)
             .await;
         registry.close().await;
         meter.clear();
@@ -84,15 +162,15 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
             error => failure("LF-EXP-001", &error),
         })
     })?;
-    if arguments.json {
+    if arguments.target.json {
         output::json(&Answer {
             schema: "landfall.export/1",
-            target: &arguments.target,
+            target: &arguments.dest,
             layout: arguments.layout,
             exported: &exported,
         });
     } else {
-        print(&arguments.target, &exported);
+        print(&arguments.dest, &exported);
     }
     if exported.missing.is_empty() {
         Ok(())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use config::Settings;
 use registry::adopt::RemoteError;
-use registry::{Registry, Rules, SystemClock};
+use registry::backup::{FailureKind, kind_of};
+use registry::{Registry, Rules, SourceError, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{Place, open_catalog, open_store, stop_on_signals};
@@ -37,6 +38,7 @@ impl Offline {
         let registry = Registry::open(store, catalog, Arc::new(SystemClock), rules)
             .await
             .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
+        registry.know_sources(wiring::sources());
         Ok(Self {
             registry,
             _place: place,
@@ -62,9 +64,26 @@ pub(crate) fn run<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T, Fail
         .block_on(async { work(stop_on_signals()?).await })
 }
 
+/// The exit code of failed work on backups and bundles.
+fn of_kind(code: &str, error: &registry::Error, text: String) -> Failure {
+    match kind_of(error) {
+        FailureKind::Full => Failure::no_room(code, text),
+        FailureKind::Missing => Failure::missing(code, text),
+        FailureKind::Conflict => Failure::held(code, text),
+        FailureKind::Damaged => Failure::problems(format!("error[{code}]: {text}")),
+        FailureKind::Stopped => Failure::interrupted(format!(
+            "interrupted: {text}\n  fix   run the same command again: what was copied need not be copied again"
+        )),
+        FailureKind::Other => Failure::failed(code, text),
+    }
+}
+
 /// What a failed operation of the registry means to whoever typed the command.
 pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
-    let text = with_causes(error);
+    let text = match error {
+        registry::Error::Store(inner @ store::Error::NotEmpty { .. }) => inner.to_string(), // no disk failed
+        error => with_causes(error),
+    };
     match error {
         registry::Error::Closing => Failure::interrupted(
             "interrupted; everything up to here is kept, and the same command goes on from here",
@@ -73,12 +92,25 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
             code,
             "the disk is full\n  fix   free some space, then run the same command again: it goes on from here",
         ),
+        registry::Error::Backup(_)
+        | registry::Error::Bundle(_)
+        | registry::Error::Store(store::Error::NotEmpty { .. })
+        | registry::Error::ReadOnly
+        | registry::Error::ReadOnlyMode { .. }
+        | registry::Error::TagImmutable { .. }
+        | registry::Error::OverQuota(_) => of_kind(code, error, text),
         registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
-        registry::Error::Remote(RemoteError::Login { .. }) => Failure::denied(code, text),
-        registry::Error::Remote(RemoteError::Unreachable { .. }) => Failure::temporary(
-            code,
-            format!("{text}\n  fix   run the same command again when it answers: it goes on from here"),
-        ),
+        registry::Error::Remote(RemoteError::Login { .. })
+        | registry::Error::Source(SourceError::Remote(RemoteError::Login { .. })) => {
+            Failure::denied(code, text)
+        }
+        registry::Error::Remote(RemoteError::Unreachable { .. })
+        | registry::Error::Source(SourceError::Remote(RemoteError::Unreachable { .. })) => {
+            Failure::temporary(
+                code,
+                format!("{text}\n  fix   run the same command again when it answers: it goes on from here"),
+            )
+        }
         _ => Failure::failed(code, text),
     }
 }

@@ -1,6 +1,7 @@
 //! Where a password comes from: a prompt, standard input, a file. Never an argument, which others could read.
 
 use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
 
 use access::UserName;
 
@@ -9,13 +10,7 @@ use crate::failure::Failure;
 
 pub(super) fn password(arguments: &SetArguments, user: &UserName) -> Result<String, Failure> {
     if let Some(path) = &arguments.password_file {
-        let file = std::fs::File::open(path);
-        return file.and_then(first_line).map_err(|error| {
-            Failure::failed(
-                "LF-AUTH-013",
-                format!("the password cannot be read from {}: {error}", path.display()),
-            )
-        });
+        return password_from_file(path);
     }
     let stdin = io::stdin();
     if arguments.password_stdin {
@@ -26,10 +21,6 @@ pub(super) fn password(arguments: &SetArguments, user: &UserName) -> Result<Stri
             "there is no terminal to ask for the password\n  fix   --password-stdin, --password-file PATH, or run it with a terminal (docker exec -it)",
         ));
     }
-    let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
-    };
     let first = ask(&format!("Password for {}: ", user.as_str()))?;
     if ask("The same again: ")? == first {
         Ok(first)
@@ -39,6 +30,22 @@ pub(super) fn password(arguments: &SetArguments, user: &UserName) -> Result<Stri
             "the two passwords differ; nothing was changed",
         ))
     }
+}
+
+/// Asks on the terminal, without showing what is typed.
+pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt)
+        .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
+}
+
+/// The first line of a file.
+pub(crate) fn password_from_file(path: &Path) -> Result<String, Failure> {
+    std::fs::File::open(path).and_then(first_line).map_err(|error| {
+        Failure::failed(
+            "LF-AUTH-013",
+            format!("the password cannot be read from {}: {error}", path.display()),
+        )
+    })
 }
 
 /// The first line of standard input.

@@ -91,8 +91,12 @@ impl Meter {
         self.last = Some(Instant::now());
         let speed = now.bytes.0 / self.began.elapsed().as_secs().max(1);
         let (done, total) = now.repositories;
+        let repositories = match total {
+            0 => String::new(), // where they are not counted
+            total => format!("{done}/{total} repositories, "),
+        };
         let facts = format!(
-            "{done}/{total} repositories, {} blobs, {}, {}/s",
+            "{repositories}{} blobs, {}, {}/s",
             now.blobs,
             now.bytes(),
             size(speed)

@@ -11,11 +11,12 @@ use server::v2::state::StateKey;
 use server::{Context, Debug, Health, Lanes, Live, Metrics, ReadPool, Room};
 use store::{FsOptions, FsStore, HostFiles};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServeArguments;
 use crate::failure::{Failure, with_causes};
-use crate::listening::{bind, listen, taken_over, with_tls};
+use crate::listening::{bind, listen, listen_for_admins, taken_over, with_tls};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
 use crate::{first_user, logging, wiring};
@@ -71,6 +72,7 @@ async fn serve(
     let registry = Registry::open(store, catalog, Arc::new(SystemClock), wiring::rules(&settings)?)
         .await
         .map_err(|error| Failure::failed("LF-STO-001", with_causes(&error)))?;
+    registry.know_sources(wiring::sources());
     let health = Arc::new(Health::default());
     let adopts = registry
         .wants_adoption()
@@ -79,7 +81,7 @@ async fn serve(
     health.set_starting(adopts);
     let metrics = settings.http.metrics_path.as_ref().map(|_| {
         let started_ms = jiff::Timestamp::now().as_millisecond();
-        Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started_ms))
+        Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started_ms).about(registry.clone()))
     });
     let live = Arc::new(Live::new(Context {
         registry: registry.clone(),
@@ -99,6 +101,7 @@ async fn serve(
         Some(listening) => listening,
         None => listen(&settings.http.listen).await?,
     };
+    let (admin_socket, admin_listener) = listen_for_admins(&settings, &data)?.unzip();
     say_hello(&settings, &place);
     let listener = match &settings.tls {
         None => listener,
@@ -115,12 +118,12 @@ async fn serve(
     open_debug(&settings, &health, metrics, &stop).await?;
     let purging = settings.storage.upload_purging;
     let jobs = {
+        let backups = super::backup::planned(&settings, &registry, &stop);
         let (registry, stop) = (registry.clone(), stop.clone());
         let dry_run = purging.is_some_and(|purging| purging.dry_run);
         tokio::spawn(async move {
-            registry
-                .run_jobs(purging.map(|purging| purging.interval), dry_run, stop)
-                .await;
+            let jobs = registry.run_jobs(purging.map(|purging| purging.interval), dry_run, stop);
+            tokio::join!(jobs, backups);
         })
     };
     let reload = Reload {
@@ -132,6 +135,8 @@ async fn serve(
         log,
     };
     tokio::spawn(reload.run(hangups, stop.clone()));
+    let admins =
+        admin_listener.map(|listener| tokio::spawn(server::serve(Arc::clone(&live), listener, stop.clone())));
     tracing::info!("listening on {address}");
     systemd::notify(State::Ready);
     tokio::select! {
@@ -143,12 +148,21 @@ async fn serve(
         }
     }
     stop.cancel();
-    if jobs.await.is_err() {
+    if ended_badly(admins).await | ended_badly(Some(jobs)).await {
         tracing::warn!("a background job ended badly");
     }
+    drop(admin_socket);
     registry.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits for a task.
+async fn ended_badly(task: Option<JoinHandle<()>>) -> bool {
+    match task {
+        Some(task) => task.await.is_err(),
+        None => false,
+    }
 }
 
 fn adoption_failed(error: &registry::Error) -> Failure {

@@ -5,6 +5,7 @@
 //! Every answer under `/v2/` is held against the rules that hold for all answers (`rules.rs`), whatever the story is about.
 //! Fails: by panicking, with the request, the whole answer and the server's log.
 
+pub(crate) mod admin;
 pub(crate) mod disk;
 pub(crate) mod exchange;
 pub(crate) mod h2;

@@ -20,8 +20,8 @@ const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjw
 
 /// A manifest of the source.
 #[derive(Clone, Debug)]
-pub(super) struct Document {
-    pub(super) manifest: NewManifest,
+pub(crate) struct Document {
+    pub(crate) manifest: NewManifest,
     pub(super) is_index: bool,
     pub(super) is_schema1: bool,
     /// Layers that it says are elsewhere.
@@ -83,7 +83,7 @@ fn read_body(path: &Path, digest: &Digest, bytes_max: u64) -> Result<Vec<u8>, Fo
 }
 
 /// What a push of these bytes would store.
-pub(super) fn of_bytes(body: Vec<u8>, repo: &RepositoryName, digest: &Digest) -> Result<Document, Found> {
+pub(crate) fn of_bytes(body: Vec<u8>, repo: &RepositoryName, digest: &Digest) -> Result<Document, Found> {
     let parsed = match Manifest::parse(&body, None) {
         Ok(parsed) => parsed,
         Err(error) => {

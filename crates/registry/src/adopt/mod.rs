@@ -10,7 +10,7 @@
 //! Source: the layout of the CNCF registry's filesystem driver, versions 2 and 3.
 
 mod blobs;
-mod document;
+pub(crate) mod document;
 mod remote;
 mod report;
 mod run;

@@ -167,8 +167,8 @@ impl Run<'_> {
             return Ok(());
         };
         let (rows, guards): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let (repo, now) = (repo.clone(), registry.now());
-        let adopt = move |tx: &mut Tx<'_>| catalog::adopt_blobs(tx, &repo, &rows, now, KEEP_MS);
+        let (repo, now, grace_ms) = (repo.clone(), registry.now(), registry.rules().read_grace_ms);
+        let adopt = move |tx: &mut Tx<'_>| catalog::adopt_blobs(tx, &repo, &rows, now, KEEP_MS, grace_ms);
         for gone in registry.inner.catalog.write(adopt).await? {
             held.remove(&gone);
         }

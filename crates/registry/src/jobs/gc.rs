@@ -9,12 +9,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::{GcStatus, Pause, PauseCause, Tx, WhyKept};
-use oci::Digest;
+use oci::{Digest, DigestPrefix, RepositoryName};
+use tokio::time::Instant;
 
+use super::rest_after;
 use crate::{Clock, Error, Registry};
 
 /// Rows of one step: few enough that a client who comes meanwhile waits some milliseconds.
 const BATCH: usize = 64;
+/// Links that one look at a repository reads.
+const LINKS: usize = 1000;
+/// How long a lease still lasts where space is wanted at once: what no client may be deprived of.
+pub(crate) const URGENT_LEASE_MS: i64 = 60 * 60 * 1000;
 /// The longest time between two turns.
 const TURN_MAX: Duration = Duration::from_secs(30);
 /// The shortest.
@@ -29,6 +35,8 @@ const PAUSE_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct GcRun {
     /// Manifests that followed a deleted index into the trash.
     pub trashed: usize,
+    /// Manifests of deleted repositories whose undo window ended.
+    pub emptied: usize,
     /// Manifests that are gone from the trash for good.
     pub purged: usize,
     /// Repositories' hold on blobs that ended.
@@ -96,12 +104,56 @@ impl Registry {
     pub async fn gc_run(&self) -> Result<GcRun, Error> {
         let _turn = self.inner.collector.turn.lock().await;
         let mut run = GcRun::default();
-        while self.step(&mut run).await? {}
+        loop {
+            let began = Instant::now();
+            if !self.step(&mut run).await? {
+                break;
+            }
+            rest_after(began).await;
+        }
         if !run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
             let swept = self.sweep().await?;
             (run.files, run.bytes) = (swept.files, swept.bytes);
         }
         Ok(run)
+    }
+
+    /// Ends the undo window of everything in the trash of a repository, and lets its leases end in an hour: for a disk
+    /// that is full. What is held stays. Nothing is done while collection is paused or the registry is read-only.
+    /// How many manifests are gone for good.
+    pub async fn gc_urgent(&self, name: &RepositoryName) -> Result<usize, Error> {
+        let _turn = self.inner.collector.turn.lock().await;
+        if self.gc_wait().await?.is_some_and(|wait| wait.keeps_bytes()) {
+            return Ok(0);
+        }
+        let (now, mut purged) = (self.now(), 0);
+        loop {
+            let of = name.clone();
+            let step = self
+                .unless_paused(move |tx| catalog::purge_trash_of(tx, &of, now, URGENT_LEASE_MS, BATCH))
+                .await?;
+            purged += step.manifests;
+            if step.manifests == 0 {
+                break;
+            }
+        }
+        let (until, mut after) = (now.saturating_add(URGENT_LEASE_MS), 0);
+        loop {
+            let of = name.clone();
+            let look = move |tx: &mut Tx<'_>| catalog::leased_links(tx, &of, until, after, LINKS);
+            let (leased, last) = self.inner.catalog.read(look).await?;
+            for part in leased.chunks(BATCH) {
+                let (of, part) = (name.clone(), part.to_vec());
+                self.unless_paused(move |tx| catalog::shorten_leases(tx, &of, &part, until))
+                    .await?;
+            }
+            match last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        tracing::info!(repository = %name, purged, "the trash of a repository was emptied at once");
+        Ok(purged)
     }
 
     /// What waits to be collected, and when its time comes.
@@ -137,6 +189,21 @@ impl Registry {
             .catalog
             .write(move |tx| catalog::resume_gc(tx, now))
             .await?)
+    }
+
+    /// Digests that begin so and are known here, as content or as files that wait to be removed; at most `limit`.
+    pub async fn digests_like(&self, prefix: &DigestPrefix, limit: usize) -> Result<Vec<Digest>, Error> {
+        let mut found = Vec::new();
+        for (low, high) in prefix.ranges() {
+            let first = store::Location::prefix_of(&low);
+            // Behind every location of the last one.
+            let last = format!("{}~", store::Location::prefix_of(&high));
+            let between =
+                move |tx: &mut Tx<'_>| catalog::digests_between(tx, (&low, &high), (&first, &last), limit);
+            found.extend(self.inner.catalog.read(between).await?);
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Everything that holds a digest, in every repository.
@@ -182,6 +249,9 @@ impl Registry {
         let manifests = self
             .unless_paused(move |tx| catalog::review_manifests(tx, now, rules.undo_window_ms, BATCH))
             .await?;
+        let repositories = self
+            .unless_paused(move |tx| catalog::purge_repositories(tx, now, BATCH))
+            .await?;
         let lease_ms = self.rules().lease_ms;
         let purged = self
             .unless_paused(move |tx| catalog::purge(tx, now, lease_ms, BATCH))
@@ -191,10 +261,12 @@ impl Registry {
             .unless_paused(move |tx| catalog::review_links(tx, now, read_grace_ms, BATCH))
             .await?;
         run.trashed += manifests.trashed;
+        run.emptied += repositories.trashed;
         run.purged += purged.manifests;
         run.links += links.removed;
         run.blobs += links.blobs;
-        Ok(manifests.seen + purged.manifests + links.kept + links.removed > 0)
+        let of_repositories = repositories.trashed + repositories.repositories;
+        Ok(manifests.seen + of_repositories + purged.manifests + links.kept + links.removed > 0)
     }
 
     /// Runs a step, unless a pause was asked for meanwhile: in one transaction, so that a pause holds from its answer on.
@@ -211,29 +283,32 @@ impl Registry {
     }
 
     /// Whether stored bytes may neither be removed nor moved now.
-    pub(super) async fn must_keep_bytes(&self) -> Result<bool, Error> {
+    pub(crate) async fn must_keep_bytes(&self) -> Result<bool, Error> {
         Ok(self.gc_wait().await?.is_some_and(|wait| wait.keeps_bytes()))
     }
 
-    /// Why less may be collected now than is due.
-    async fn gc_wait(&self) -> Result<Option<GcWait>, Error> {
+    /// Why less may be collected now than is due; none while all of it is.
+    pub async fn gc_wait(&self) -> Result<Option<GcWait>, Error> {
         self.watch_clock().await?;
         let rules = self.rules();
         if rules.read_only {
             return Ok(Some(GcWait::ReadOnly));
         }
         let (now, boot) = (self.now(), self.inner.clock.boot_ms());
-        let since = boot.saturating_sub(self.inner.collector.started_boot_ms);
-        if since < rules.gc_start_delay_ms {
-            let until = now.saturating_add(rules.gc_start_delay_ms - since);
-            return Ok(Some(GcWait::Started { until }));
-        }
         let pause = self
             .inner
             .catalog
             .read(move |tx| catalog::gc_pause(tx, now))
             .await?;
-        Ok(pause.map(GcWait::Paused))
+        if let Some(pause) = pause {
+            // Before the start's own wait, which lets bytes go that were garbage already.
+            return Ok(Some(GcWait::Paused(pause)));
+        }
+        let since = boot.saturating_sub(self.inner.collector.started_boot_ms);
+        let left_ms = rules.gc_start_delay_ms.saturating_sub(since);
+        Ok((left_ms > 0).then(|| GcWait::Started {
+            until: now.saturating_add(left_ms),
+        }))
     }
 
     /// Compares the wall clock with the one that nobody sets. A jump is forgotten only when the pause is written down.

@@ -1,21 +1,38 @@
 //! Work that runs by itself, all the time: each job is one file, works in small batches and ends when told.
 
+mod backups;
 mod gc;
 mod orphans;
+mod pulls;
 mod reap;
+mod retention;
+mod scrub;
 mod sweep;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use gc::Collector;
+pub use backups::BackupPlan;
+pub(crate) use gc::{Collector, URGENT_LEASE_MS};
 pub use gc::{GcRun, GcWait};
+pub(crate) use orphans::ASIDE_MAX;
+pub(crate) use scrub::{Inspected, Scrubber};
 
 use crate::Registry;
 
 /// How often idle uploads are put aside and the reserve is looked at.
 const TICK: Duration = Duration::from_secs(30);
+
+/// How many times as long as a batch took a job rests after it: most of the machine is for those who wait for an answer.
+const REST_TIMES: u32 = 3;
+/// The longest of these rests: a batch that a slow disk held up is no reason to stop.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// Rests after a batch that began then.
+async fn rest_after(began: tokio::time::Instant) {
+    tokio::time::sleep((began.elapsed() * REST_TIMES).min(REST_MAX)).await;
+}
 
 impl Registry {
     /// Runs the jobs until `stop`. `reap_every` is `storage.maintenance.uploadpurging.interval`.
@@ -38,7 +55,17 @@ impl Registry {
                 self.keep_reserve().await;
             }
         };
-        let all = async { tokio::join!(reaping, keeping, self.collect(), self.watch_orphans()) };
+        let all = async {
+            tokio::join!(
+                reaping,
+                keeping,
+                self.collect(),
+                self.watch_orphans(),
+                self.scrub(),
+                self.keep_pulls(),
+                Box::pin(self.keep_schedule())
+            )
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = all => {}

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use catalog::{Orphan, Scope, Tx};
+use catalog::{Health, Orphan, Owner, Scope, Tx};
 use store::{Location, Shard};
 
 use crate::{Error, Registry};
@@ -16,7 +16,7 @@ use crate::{Error, Registry};
 const BATCH: usize = 256;
 /// More files aside than this, and than half of what the catalog knows, are not what crashes leave: then the catalog
 /// is likely not the one that belongs to this folder, and nothing more is touched.
-const ASIDE_MAX: u64 = 16;
+pub(crate) const ASIDE_MAX: u64 = 16;
 /// How long to rest after each folder: the scan must not be noticed.
 const SHARD_EVERY: Duration = Duration::from_secs(5);
 /// How long to rest after a round.
@@ -141,28 +141,35 @@ impl Registry {
                 if self.must_keep_bytes().await? {
                     return Ok(());
                 }
-                let unknown = self.unknown(batch.to_vec()).await?;
-                for location in batch {
-                    self.tend(&shard, location, !unknown.contains(location)).await?;
+                let names: Vec<String> = batch.iter().map(ToString::to_string).collect();
+                let owners = move |tx: &mut Tx<'_>| catalog::owners(tx, &names);
+                let owners = self.inner.catalog.read(owners).await?;
+                for (location, owner) in batch.iter().zip(owners) {
+                    self.tend(&shard, location, owner).await?;
                 }
             }
         }
         self.forget_vanished().await
     }
 
-    async fn tend(&self, shard: &Shard, location: &Location, is_known: bool) -> Result<(), Error> {
-        if is_known {
-            self.inner.store.put_back(shard, location).await?;
-            tracing::warn!(%location, "the catalog names a file that lay aside: it is back in its place");
-        } else {
-            let Some(orphan) = self.note(shard, location).await? else {
-                return Ok(());
-            };
-            if !self.is_over(&orphan) {
-                return Ok(());
+    async fn tend(&self, shard: &Shard, location: &Location, owner: Owner) -> Result<(), Error> {
+        match owner {
+            // It is damaged, and lies here for as long as the row names it; or it was, and its row waits for the sweeper.
+            Owner::Blob(Health::Bad) | Owner::Tombstone => return Ok(()),
+            Owner::Blob(Health::Good | Health::Suspect) => {
+                self.inner.store.put_back(shard, location).await?;
+                tracing::warn!(%location, "the catalog names a file that lay aside: it is back in its place");
             }
-            self.inner.store.remove_aside(shard, location).await?;
-            tracing::info!(%location, size_bytes = orphan.size, "removed a file that the catalog never knew");
+            Owner::Orphan | Owner::Nobody => {
+                let Some(orphan) = self.note(shard, location).await? else {
+                    return Ok(());
+                };
+                if !self.is_over(&orphan) {
+                    return Ok(());
+                }
+                self.inner.store.remove_aside(shard, location).await?;
+                tracing::info!(%location, size_bytes = orphan.size, "removed a file that the catalog does not know");
+            }
         }
         let text = location.to_string();
         let forget = move |tx: &mut Tx<'_>| catalog::forget_orphans(tx, std::slice::from_ref(&text));

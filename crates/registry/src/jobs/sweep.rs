@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use tokio::time::Instant;
+
+use super::rest_after;
 use crate::{Error, Registry};
 
 /// Tombstones of one round trip.
@@ -24,7 +27,7 @@ impl Registry {
     pub(crate) async fn sweep(&self) -> Result<Swept, Error> {
         let mut swept = Swept::default();
         loop {
-            let now = self.now();
+            let (began, now) = (Instant::now(), self.now());
             let due = self
                 .inner
                 .catalog
@@ -50,6 +53,7 @@ impl Registry {
             if last {
                 return Ok(swept);
             }
+            rest_after(began).await;
         }
     }
 

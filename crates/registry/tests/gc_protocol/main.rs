@@ -1,11 +1,12 @@
 //! Every interleaving of pushes, a mount, deletes, a restore, collectors, the sweeper, the orphan scan and a power cut,
-//! on one blob and two repositories: in none does an acknowledged manifest lose its bytes.
+//! on one blob and two repositories: in none does an acknowledged manifest lose its bytes. Once for a manifest that is
+//! deleted, once for a repository.
 //!
 //! Leases and windows are left out, so anything may be collected at any time: safety must not depend on a clock. Each
 //! actor's step is one transaction or one call to the disk, as in the code (`catalog::gc`, `registry::jobs`,
 //! `store::fs`): change both together. A check that finds nothing proves nothing, so each fault that is planted must be
-//! found. Source: P-PUBLISH, P-PUT, P-MOUNT, P-UNLINK, P-TRASH, P-PURGE, P-RESTORE, P-REVIEW-LINK, P-SWEEP, P-ORPHAN in
-//! ARCHITECTURE.md.
+//! found. Source: P-PUBLISH, P-PUT, P-MOUNT, P-UNLINK, P-TRASH, P-PURGE, P-DELETE-REPOSITORY,
+//! P-PURGE-REPOSITORY, P-RESTORE, P-REVIEW-LINK, P-SWEEP, P-ORPHAN in ARCHITECTURE.md.
 
 mod state;
 mod steps;
@@ -42,6 +43,19 @@ pub(crate) enum Fault {
     RestoreLeavesHidden,
     /// A collector takes the blob with a repository's link, although another has one.
     ReviewForgetsOtherLinks,
+    /// A push looks for its repository, and writes to it in a later transaction without looking again.
+    PutDoesNotHoldRepository,
+    /// A repository comes back although some of what it held has gone.
+    RestoreAfterPurgeBegan,
+    /// What ends a deleted repository takes its links too, whatever names them.
+    RepositoryPurgeTakesLinks,
+}
+
+/// What somebody deletes, and takes back or loses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Deletes {
+    Manifest,
+    Repository,
 }
 
 /// Keys are spread by a multiplication: the default hasher would take most of the time.
@@ -64,9 +78,10 @@ impl Hasher for Spread {
 }
 
 /// How many states there are, and the first rule that one of them breaks.
-fn explore(fault: Fault) -> (usize, Option<&'static str>) {
+fn explore(fault: Fault, deletes: Deletes) -> (usize, Option<&'static str>) {
     let mut model = Model {
         fault,
+        deletes,
         next: Vec::new(),
     };
     let start = State::start();
@@ -74,7 +89,7 @@ fn explore(fault: Fault) -> (usize, Option<&'static str>) {
     seen.insert(start.key());
     let mut queue = VecDeque::from([start]);
     while let Some(state) = queue.pop_front() {
-        if let Some(rule) = state.broken_rule() {
+        if let Some(rule) = state.broken_rule(deletes) {
             return (seen.len(), Some(rule));
         }
         model.steps(&state);
@@ -89,7 +104,15 @@ fn explore(fault: Fault) -> (usize, Option<&'static str>) {
 
 #[test]
 fn no_interleaving_loses_what_was_acknowledged() {
-    let (states, broken) = explore(Fault::None);
+    let (states, broken) = explore(Fault::None, Deletes::Manifest);
+    println!("{states} states");
+    assert_eq!(broken, None);
+    assert!(states > 1_000_000, "the model has shrunk to {states} states");
+}
+
+#[test]
+fn no_interleaving_with_a_deleted_repository_loses_what_was_acknowledged() {
+    let (states, broken) = explore(Fault::None, Deletes::Repository);
     println!("{states} states");
     assert_eq!(broken, None);
     assert!(states > 1_000_000, "the model has shrunk to {states} states");
@@ -109,8 +132,17 @@ fn every_planted_fault_is_found() {
         Fault::UnlinkDoesNotLook,
         Fault::RestoreLeavesHidden,
         Fault::ReviewForgetsOtherLinks,
+        Fault::PutDoesNotHoldRepository,
+        Fault::RestoreAfterPurgeBegan,
+        Fault::RepositoryPurgeTakesLinks,
     ] {
-        let (states, broken) = explore(fault);
+        let deletes = match fault {
+            Fault::PutDoesNotHoldRepository
+            | Fault::RestoreAfterPurgeBegan
+            | Fault::RepositoryPurgeTakesLinks => Deletes::Repository,
+            _ => Deletes::Manifest,
+        };
+        let (states, broken) = explore(fault, deletes);
         println!("{fault:?}: {broken:?} after {states} states");
         assert!(broken.is_some(), "{fault:?} is not found");
     }

@@ -1,5 +1,7 @@
 //! What the disk, the catalog and memory hold, how far each actor is, and the rules that must hold of it at any moment.
 
+use super::Deletes;
+
 /// Of a file, at each location.
 pub(crate) const ABSENT: u8 = 0;
 pub(crate) const WRITTEN: u8 = 1;
@@ -32,7 +34,8 @@ pub(crate) struct State {
     pub(crate) uploads: [u8; 2],
     pub(crate) mount: u8,
     pub(crate) look: u8,
-    /// Trashes manifest 0, then purges or restores it.
+    /// Trashes manifest 0, then purges or restores it; or deletes repository 0 (1), and restores it or ends it (2) until
+    /// nothing in it is live (3).
     pub(crate) delete: u8,
     pub(crate) unlink: u8,
     pub(crate) reviews: [(u8, u8); 2],
@@ -110,7 +113,21 @@ impl State {
         (0..5).any(|m| HOMES[m] == repo && self.manifests[m] != UNKNOWN)
     }
 
-    pub(crate) fn broken_rule(&self) -> Option<&'static str> {
+    /// Whether repository 0 is deleted: who comes by its name then finds another one.
+    pub(crate) fn is_deleted(&self, deletes: Deletes) -> bool {
+        deletes == Deletes::Repository && matches!(self.delete, 1..=3)
+    }
+
+    pub(crate) fn broken_rule(&self, deletes: Deletes) -> Option<&'static str> {
+        if deletes == Deletes::Repository {
+            let lives = |m: usize| HOMES[m] == 0 && self.manifests[m] == LIVE;
+            if self.delete == 3 && (0..5).any(lives) {
+                return Some("a live manifest in a repository that nobody will look at again");
+            }
+            if self.delete == DONE && self.manifests[0] != LIVE {
+                return Some("a repository that came back without what it held");
+            }
+        }
         let here = |m: usize| self.links[HOMES[m]];
         if self.blob != NOWHERE && self.files[usize::from(self.blob)] != DURABLE {
             return Some("a blob row without durable bytes");

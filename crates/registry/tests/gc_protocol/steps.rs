@@ -1,13 +1,14 @@
 //! What each actor may do next: one transaction, or one call to the disk.
 
-use super::Fault;
 use super::state::{
     ABSENT, DONE, DURABLE, HIDDEN, HOMES, LIVE, NOWHERE, SHOWN, State, TRASHED, UNKNOWN, UNLINKED, WRITTEN,
 };
+use super::{Deletes, Fault};
 
 /// Where a state leads.
 pub(crate) struct Model {
     pub(crate) fault: Fault,
+    pub(crate) deletes: Deletes,
     pub(crate) next: Vec<State>,
 }
 
@@ -28,6 +29,10 @@ impl Model {
 
     /// P-PUT of manifest `m`.
     fn put(&self, state: &mut State, m: usize) {
+        let is_deleted = HOMES[m] == 0 && state.is_deleted(self.deletes);
+        if is_deleted && self.fault != Fault::PutDoesNotHoldRepository {
+            return;
+        }
         if state.links[HOMES[m]] == SHOWN || self.fault == Fault::PutDoesNotLook {
             state.manifests[m] = LIVE;
         }
@@ -36,7 +41,7 @@ impl Model {
     fn upload(&mut self, s: &State, n: usize) {
         let at = self.location(n);
         let (file, bit) = (usize::from(at), 1 << n);
-        let fault = self.fault;
+        let (fault, is_deleted) = (self.fault, s.is_deleted(self.deletes));
         match s.uploads[n] {
             0 => self.go(s, |s| (s.uploads[n], s.in_flight) = (1, s.in_flight | bit)),
             // U5: the name, and U6, U7: what makes it durable.
@@ -60,11 +65,15 @@ impl Model {
                 } else if s.blob != at {
                     s.tombstones |= 1 << at;
                 }
-                s.links[0] = SHOWN;
+                // A new repository of the same name is another one, as the second is.
+                s.links[usize::from(is_deleted)] = SHOWN;
                 s.uploads[n] = 4;
             }),
             4 => self.go(s, |s| (s.uploads[n], s.in_flight) = (5, s.in_flight & !bit)),
-            5 => {
+            5 if fault == Fault::PutDoesNotHoldRepository => {
+                self.go(s, |s| s.uploads[n] = if is_deleted { DONE } else { 6 });
+            }
+            5 | 6 => {
                 let mut state = *s;
                 self.put(&mut state, n + 1);
                 state.uploads[n] = DONE;
@@ -76,9 +85,10 @@ impl Model {
 
     /// Mounts the blob into the second repository, or looks whether it is in the first; then puts a manifest there.
     fn clients(&mut self, s: &State) {
+        let serves = s.links[0] == SHOWN && !s.is_deleted(self.deletes);
         match s.mount {
             0 => self.go(s, |s| {
-                if s.links[0] == SHOWN {
+                if serves {
                     (s.links[1], s.mount) = (SHOWN, 1);
                 } else {
                     s.mount = DONE;
@@ -93,7 +103,7 @@ impl Model {
             _ => {}
         }
         match s.look {
-            0 => self.go(s, |s| s.look = if s.links[0] == SHOWN { 1 } else { DONE }),
+            0 => self.go(s, |s| s.look = if serves { 1 } else { DONE }),
             1 => {
                 let mut state = *s;
                 self.put(&mut state, 4);
@@ -104,7 +114,43 @@ impl Model {
         }
     }
 
-    fn deletes(&mut self, s: &State) {
+    /// Deletes repository 0, and brings it back or ends it.
+    fn delete_repository(&mut self, s: &State) {
+        let fault = self.fault;
+        match s.delete {
+            0 => self.go(s, |s| s.delete = 1),
+            1 => {
+                self.go(s, |s| s.delete = DONE);
+                self.go(s, |s| s.delete = 2);
+            }
+            2 | 3 => {
+                if s.delete == 2 && fault == Fault::RestoreAfterPurgeBegan {
+                    self.go(s, |s| s.delete = DONE);
+                }
+                if s.delete == 2 && fault == Fault::RepositoryPurgeTakesLinks && s.links[0] != UNLINKED {
+                    self.go(s, |s| {
+                        s.links[0] = UNLINKED;
+                        drop_blob(s, fault);
+                    });
+                }
+                let ours: Vec<usize> = (0..5).filter(|&m| HOMES[m] == 0).collect();
+                for &m in &ours {
+                    match s.manifests[m] {
+                        LIVE if s.delete == 2 => self.go(s, |s| s.manifests[m] = TRASHED),
+                        TRASHED => self.go(s, |s| s.manifests[m] = UNKNOWN),
+                        _ => {}
+                    }
+                }
+                if s.delete == 2 && ours.iter().all(|&m| s.manifests[m] != LIVE) {
+                    self.go(s, |s| s.delete = 3);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Deletes manifest 0, and brings it back or purges it.
+    fn delete_manifest(&mut self, s: &State) {
         let fault = self.fault;
         match s.delete {
             0 => self.go(s, |s| (s.manifests[0], s.delete) = (TRASHED, 1)),
@@ -119,9 +165,20 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    fn deletes(&mut self, s: &State) {
+        match self.deletes {
+            Deletes::Manifest => self.delete_manifest(s),
+            Deletes::Repository => self.delete_repository(s),
+        }
+        let (fault, is_deleted) = (self.fault, s.is_deleted(self.deletes));
         if s.unlink == 0 {
             self.go(s, |s| {
                 s.unlink = 1;
+                if is_deleted {
+                    return;
+                }
                 let is_named = (0..5).any(|m| HOMES[m] == 0 && s.manifests[m] == LIVE);
                 if s.links[0] != SHOWN || is_named && fault != Fault::UnlinkDoesNotLook {
                     return;

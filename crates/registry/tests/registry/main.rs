@@ -5,13 +5,22 @@
 
 mod adopt;
 mod adopt_running;
+mod backup;
+mod bundle;
+mod bundle_rules;
+mod check;
+mod crash_points;
 mod damage;
 mod export;
 mod faults;
 mod gc;
+mod history;
 mod house;
 mod leases;
 mod memory;
 mod orphans;
 mod recall;
+mod rules;
+mod scrub;
 mod sessions;
+mod space;

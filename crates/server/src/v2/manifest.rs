@@ -47,6 +47,7 @@ pub(crate) async fn pull(
 ) -> Result<Response<Body>, Refusal> {
     let permit = x.caller.may(Pull, name)?;
     let mut manifest = read(x, &permit, reference).await?;
+    x.server.registry.count_pull(&manifest);
     if wants_single_image(x, reference, &manifest.stat.media_type) {
         manifest = single_image(x, &permit, reference).await?;
     }

@@ -11,7 +11,7 @@ pub mod manifest;
 mod page;
 pub mod query;
 pub mod range;
-mod receive;
+pub(crate) mod receive;
 pub mod referrers;
 pub mod refusal;
 pub mod route;
@@ -62,6 +62,8 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Told {
     pub(crate) user: Option<String>,
     pub(crate) route: Option<Route>,
+    /// The path of the admin API's route, without what varies in it.
+    pub(crate) endpoint: Option<&'static str>,
 }
 
 /// Answers one request. `path` is the target's path without `http.prefix`.
@@ -132,12 +134,13 @@ async fn handle(
         .access
         .authenticate(authorization)
         .await
-        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?;
+        .map_err(|rejected| Refusal::Rejected(rejected, server.access.challenge()))?
+        .at(server.origin.client(&head.headers, sender.peer).into());
     told.user = caller.name().map(str::to_owned);
     let (route, verb) = parsed.map_err(Refusal::Misrouted)?;
     told.route = Some(route.clone());
     if server.registry.rules().read_only && !matches!(verb, Verb::Get | Verb::Head) {
-        return Err(Refusal::Domain(registry::Error::ReadOnly));
+        return Err(Refusal::Domain(server.registry.read_only()));
     }
     let (outlet, inlet) = match sender.shortcuts(head.version) {
         Some(Shortcuts { outlet, inlet }) => (Some(outlet), Some(inlet)),
@@ -155,7 +158,9 @@ async fn handle(
         },
         inlet,
     };
-    dispatch(&x, route, verb, body).await
+    dispatch(&x, route, verb, body)
+        .await
+        .map_err(|refusal| refusal.seen_by(&x.caller))
 }
 
 async fn dispatch(

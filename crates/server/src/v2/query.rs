@@ -34,6 +34,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every key, as often as it stands there.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Every value of `key`, empty ones too.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

@@ -4,11 +4,11 @@
 //! Source: distribution-spec "Error Codes" (code-1 … code-14), "Endpoints" (failure column).
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use access::{Denied, Rejected};
+use access::{Caller, Denied, Rejected};
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{BadDigest, BadName, Code};
-use registry::{Error as E, UploadStatus};
+use registry::{Error as E, Fate, Sought, UploadStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,6 +87,17 @@ impl From<BadDigest> for Refusal {
 }
 
 impl Refusal {
+    /// The same for somebody who may not know everything that it says.
+    pub(crate) fn seen_by(self, caller: &Caller) -> Self {
+        if let Self::Domain(E::Gone(gone)) = &self
+            && let Fate::RepositoryRenamed(new) = &gone.fate
+            && !caller.visible(new)
+        {
+            return Self::Domain(gone.as_ref().clone().plain());
+        }
+        self
+    }
+
     /// The answer. Failures of ours are logged here, once; their cause stays out of the answer.
     pub(crate) fn into_response(self) -> Response<Body> {
         let (status, entries) = self.entries();
@@ -254,18 +265,33 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
             let by: Vec<String> = by.iter().map(ToString::to_string).collect();
             vec![entry(Some(json!({ "usedBy": by })))]
         }
-        E::BlobUnknown(digest) | E::BlobDamaged(digest) => {
+        E::BlobUnknown(digest)
+        | E::BlobDamaged(digest)
+        | E::ManifestDamaged(digest)
+        | E::NotDamaged(digest) => {
             vec![entry(Some(json!({ "digest": digest.to_string() })))]
         }
         E::ManifestUnknown(reference) => vec![entry(Some(json!({ "reference": reference.to_string() })))],
         E::RepositoryUnknown(name) => vec![entry(Some(json!({ "name": name.to_string() })))],
+        E::Gone(gone) => vec![entry(Some(match &gone.sought {
+            Sought::Manifest(reference) => json!({ "reference": reference.to_string() }),
+            Sought::Blob(digest) => json!({ "digest": digest.to_string() }),
+            Sought::Repository => json!({ "name": gone.repository.to_string() }),
+        }))],
         E::DigestMismatch { expected, actual } => {
             vec![entry(Some(
                 json!({ "expected": expected.to_string(), "actual": actual.to_string() }),
             ))]
         }
         E::NoRoom => vec![entry(Some(json!({ "reason": "disk full" })))],
+        E::TagImmutable { tag, digest, rule } => {
+            vec![entry(Some(
+                json!({ "tag": tag, "digest": digest.to_string(), "rule": rule }),
+            ))]
+        }
+        E::OverQuota(refusal) => vec![entry(Some(quota_detail(refusal)))],
         E::BlobTooLarge { .. }
+        | E::AlreadyRunning(_)
         | E::UploadUnknown
         | E::OutOfOrder(_)
         | E::SizeMismatch { .. }
@@ -277,12 +303,19 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
         | E::PreconditionFailed
         | E::DeleteDisabled
         | E::ReadOnly
+        | E::ReadOnlyMode { .. }
+        | E::Rule(_)
+        | E::RetentionBusy
+        | E::RetentionWaits(_)
         | E::Busy
         | E::Closing
         | E::Broken
         | E::Adopt(_)
         | E::Remote(_)
+        | E::Source(_)
         | E::Export(_)
+        | E::Backup(_)
+        | E::Bundle(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => vec![entry(None)],
@@ -292,45 +325,82 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
 
 fn domain_answer(error: &E) -> (StatusCode, Code) {
     match error {
-        E::BlobUnknown(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown), // code-1
-        E::UploadUnknown => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown), // code-3
-        E::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, Code::DigestInvalid), // code-4
-        E::Missing(_) => (StatusCode::BAD_REQUEST, Code::ManifestBlobUnknown), // code-5
+        E::BlobUnknown(_) | E::NotDamaged(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown), // code-1
+        E::UploadUnknown => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown),               // code-3
+        E::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, Code::DigestInvalid),         // code-4
+        E::Missing(_) => (StatusCode::BAD_REQUEST, Code::ManifestBlobUnknown),              // code-5
         E::ManifestInvalid(_) | E::UrlRefused { .. } => (StatusCode::BAD_REQUEST, Code::ManifestInvalid), // code-6
         E::ManifestTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::ManifestInvalid), // code-6
         E::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Code::Denied),
         E::ManifestUnknown(_) => (StatusCode::NOT_FOUND, Code::ManifestUnknown), // code-7
         E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, Code::NameUnknown),   // code-9
+        E::Gone(gone) => match gone.sought {
+            Sought::Manifest(_) => (StatusCode::NOT_FOUND, Code::ManifestUnknown), // code-7
+            Sought::Blob(_) => (StatusCode::NOT_FOUND, Code::BlobUnknown),         // code-1
+            Sought::Repository => (StatusCode::NOT_FOUND, Code::NameUnknown),      // code-9
+        },
         E::SizeMismatch { .. } | E::BodyCut => (StatusCode::BAD_REQUEST, Code::SizeInvalid), // code-10
-        E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::Denied), // code-12
-        E::BlobInUse { .. } | E::ManifestInUse { .. } | E::DeleteDisabled | E::ReadOnly => {
-            (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported) // code-13
-        }
+        E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::Denied),             // code-12
+        E::BlobInUse { .. }
+        | E::ManifestInUse { .. }
+        | E::DeleteDisabled
+        | E::ReadOnly
+        | E::ReadOnlyMode { .. } => (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported), // code-13
+        E::AlreadyRunning(_) => (StatusCode::CONFLICT, Code::Denied),
+        E::TagImmutable { .. } | E::OverQuota(_) => (StatusCode::FORBIDDEN, Code::Denied), // code-12
         E::TooManyUploads { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests), // code-14
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
         E::Busy | E::Closing | E::Broken => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        // Adopting and exporting are no requests; they fail where they were asked for.
+        // Adopting, exporting and rules are no requests of clients; they fail where they were asked for.
         E::BlobDamaged(_)
+        | E::ManifestDamaged(_)
+        | E::Rule(_)
+        | E::RetentionBusy
+        | E::RetentionWaits(_)
         | E::Adopt(_)
         | E::Remote(_)
+        | E::Source(_)
         | E::Export(_)
+        | E::Backup(_)
+        | E::Bundle(_)
         | E::Interrupted(_)
         | E::Store(_)
         | E::Catalog(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),
     }
 }
 
+/// The numbers of a quota, for programs.
+fn quota_detail(refusal: &registry::QuotaRefusal) -> Value {
+    let over = &refusal.over;
+    let biggest: Vec<Value> = refusal
+        .biggest
+        .iter()
+        .map(|(what, size)| json!({ "what": what, "size": size }))
+        .collect();
+    let limited = match over.limited {
+        registry::Limited::Bytes => "bytes",
+        registry::Limited::Tags => "tags",
+    };
+    json!({
+        "quota": over.quota, "limited": limited, "used": over.used, "limit": over.limit, "wanted": over.wanted,
+        "biggest": biggest,
+    })
+}
+
 /// The whole chain of causes, which the answer does not carry.
-fn log_failure(error: &E) {
-    let mut causes = String::new();
+pub(crate) fn causes(error: &E) -> String {
+    let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
-        causes.push_str(": ");
-        causes.push_str(&inner.to_string());
+        causes.push(inner.to_string());
         cause = inner.source();
     }
-    let causes = causes.trim_start_matches(": ");
+    causes.join(": ")
+}
+
+fn log_failure(error: &E) {
+    let causes = causes(error);
     if matches!(error, E::NoRoom | E::Busy | E::Closing) {
         tracing::warn!(%error, "a request was refused");
     } else {

@@ -52,6 +52,7 @@ impl Files for HostFiles {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
         let flags = match access {
             Access::Read => OFlags::RDONLY,
+            Access::ReadDirect => OFlags::RDONLY | OFlags::DIRECT,
             Access::Write => OFlags::RDWR,
             Access::Direct => OFlags::WRONLY | OFlags::DIRECT,
         };

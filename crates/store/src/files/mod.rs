@@ -19,6 +19,8 @@ pub use host::HostFiles;
 pub enum Access {
     /// Read, mostly from start to end.
     Read,
+    /// Read past the page cache: memory, offset and length are multiples of `File::direct_block`.
+    ReadDirect,
     /// Read and write through the page cache.
     Write,
     /// Write past the page cache: memory, offset and length are multiples of `File::direct_block`.

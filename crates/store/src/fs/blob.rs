@@ -12,6 +12,7 @@ use bytes::Bytes;
 use quick_cache::sync::Cache;
 use rustix::process::{Resource, getrlimit};
 
+use super::suspects::Suspects;
 use super::{FsStore, Inner, blocking};
 use crate::error::Error;
 use crate::files::{Access, File};
@@ -25,14 +26,15 @@ const OPEN_MAX: u64 = 1024;
 /// A blob, open for reading. A clone is the same open file.
 #[derive(Clone, Debug)]
 pub struct BlobFile {
-    open: Arc<Open>,
+    pub(super) open: Arc<Open>,
 }
 
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     file: Arc<dyn File>,
     size: u64,
-    location: Location,
+    pub(super) location: Location,
+    pub(super) suspects: Arc<Suspects>,
 }
 
 /// Blobs that were read lately.
@@ -71,8 +73,48 @@ impl FsStore {
     }
 }
 
+/// All bytes of a blob, from the first to the last, for whoever copies them. Blocks.
+#[derive(Debug)]
+pub struct BlobReader {
+    blob: BlobFile,
+    offset: u64,
+}
+
+impl FsStore {
+    /// Opens the blob at `location`, which the catalog says is of `size` bytes, to be read once and whole. Blocks. It takes
+    /// no place among the open files that pulls share.
+    pub fn read_whole(&self, location: &Location, size: u64) -> Result<BlobReader, Error> {
+        let blob = self.inner.open_file(location.clone())?;
+        if blob.size() == size {
+            Ok(BlobReader { blob, offset: 0 })
+        } else {
+            Err(blob.short_file(size, blob.size()))
+        }
+    }
+}
+
+impl io::Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.size().saturating_sub(self.offset);
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match self.blob.read_now(&mut buffer[..len], self.offset) {
+            Ok(()) => {}
+            Err(Error::Io { source, .. }) => return Err(source),
+            Err(error) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+        }
+        self.offset += len as u64;
+        Ok(len)
+    }
+}
+
 impl Inner {
     fn open_blob(&self, location: Location) -> Result<BlobFile, Error> {
+        let blob = self.open_file(location.clone())?;
+        self.open_blobs.0.insert(location, blob.clone());
+        Ok(blob)
+    }
+
+    fn open_file(&self, location: Location) -> Result<BlobFile, Error> {
         let path = location.path(&self.blobs);
         let file = match self.files.open(&path, Access::Read) {
             Ok(file) => file,
@@ -80,15 +122,14 @@ impl Inner {
             Err(error) => return Err(Error::io("open", &path, error)),
         };
         let size = file.size().map_err(|error| Error::io("measure", &path, error))?;
-        let blob = BlobFile {
+        Ok(BlobFile {
             open: Arc::new(Open {
                 file,
                 size,
-                location: location.clone(),
+                location,
+                suspects: Arc::clone(&self.suspects),
             }),
-        };
-        self.open_blobs.0.insert(location, blob.clone());
-        Ok(blob)
+        })
     }
 }
 
@@ -131,18 +172,22 @@ impl BlobFile {
         .await
     }
 
-    /// Fills `bytes`. Blocks.
+    /// Fills `bytes`. Blocks. A blob that cannot be read is to be checked.
     pub(super) fn read_now(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {
         let read = self
             .open
             .file
             .read_full_at(bytes, offset)
-            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error))?;
-        if read == bytes.len() {
-            Ok(())
-        } else {
-            Err(self.short_file(self.size(), offset + read as u64))
+            .map_err(|error| Error::io("read", self.open.location.to_string().as_ref(), error));
+        let error = match read {
+            Ok(read) if read == bytes.len() => return Ok(()),
+            Ok(read) => self.short_file(self.size(), offset + read as u64),
+            Err(error) => error,
+        };
+        if error.is_damage() {
+            self.suspect();
         }
+        Err(error)
     }
 
     fn short_file(&self, expected: u64, found: u64) -> Error {

@@ -21,16 +21,7 @@ impl BlobFile {
     /// Reads into `buffer` what the page cache has from `offset` on, without waiting: how many bytes, 0 if none.
     #[must_use]
     pub fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
-        let read = self.file().map_or(Ok(0), |file| {
-            preadv2(
-                file,
-                &mut [IoSliceMut::new(buffer)],
-                offset,
-                ReadWriteFlags::NOWAIT,
-            )
-        });
-        // A file system that cannot answer without waiting says so; then the reading is done elsewhere.
-        read.unwrap_or(0)
+        self.file().map_or(0, |file| read_cached(file, buffer, offset))
     }
 
     /// Whether the page cache seems to have all of these bytes.
@@ -55,6 +46,18 @@ impl BlobFile {
         })
         .await
     }
+}
+
+/// Reads into `buffer` what the page cache has of `file` from `offset` on.
+pub(super) fn read_cached(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
+    let read = preadv2(
+        file,
+        &mut [IoSliceMut::new(buffer)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    );
+    // A file system that cannot answer without waiting says so; then the reading is done elsewhere.
+    read.unwrap_or(0)
 }
 
 /// Where to look: every `LOOK` bytes, and at the last one.

@@ -90,6 +90,7 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
         syncs: DirSyncs::new(Arc::clone(&files)),
         shards,
         open_blobs: OpenBlobs::new(),
+        suspects: Arc::default(),
         room: super::room::Gauge::default(),
         direct_block,
         direct_refused: AtomicBool::new(false),
@@ -201,7 +202,7 @@ fn write_format(files: &dyn Files, folder: &Path) -> Result<Format, Error> {
     let (aside, path) = (folder.join("FORMAT.new"), folder.join("FORMAT"));
     let _ = files.unlink(&aside); // of a start that was cut off
     let (store_id, incarnation) = (Uuid::new_v4(), 1);
-    let text = format!("version = {VERSION}\nuuid = {store_id}\nincarnation = {incarnation}\n");
+    let text = format_text(store_id, incarnation);
     let file = files
         .create_new(&aside)
         .map_err(|error| Error::io("create", &aside, error))?;
@@ -218,6 +219,11 @@ fn write_format(files: &dyn Files, folder: &Path) -> Result<Format, Error> {
         store_id,
         incarnation,
     })
+}
+
+/// What `FORMAT` says of a store.
+pub(super) fn format_text(store_id: Uuid, incarnation: u64) -> String {
+    format!("version = {VERSION}\nuuid = {store_id}\nincarnation = {incarnation}\n")
 }
 
 /// The folders of `blobs/<algorithm>`. They may be left from a process that died before it made their names durable.

@@ -1,7 +1,8 @@
 //! The store on a file system: `<root>/landfall/{uploads,blobs}`, owned by one process.
 //!
 //! `folder` opens it, `upload`, `flight`, `part` and `pool` take bytes in, `verified` and `publish` make them durable,
-//! `blob` and `cached` give them out, `orphans` puts aside what nobody remembers, `room` watches the disk. Nothing here blocks
+//! `blob` and `cached` give them out, `orphans` puts aside what nobody remembers, `reread` and `suspects` see to
+//! bytes that changed, `survey` looks at what is there, `room` watches the disk. Nothing here blocks
 //! an async thread: file operations run by
 //! `spawn_blocking`, and none of them waits for another, so any number of blocking threads will do.
 //! Order of a write (P-UPLOAD): write, rename into place (U5), sync the file (U6), sync its folder (U7); only then may
@@ -18,8 +19,12 @@ mod orphans;
 mod part;
 mod pool;
 mod publish;
+mod reread;
+mod revival;
 mod room;
 mod sessions;
+mod survey;
+mod suspects;
 mod upload;
 mod verified;
 
@@ -37,12 +42,15 @@ use crate::files::Files;
 use crate::hash::Hasher;
 use part::Part;
 
-pub use blob::BlobFile;
+pub use blob::{BlobFile, BlobReader};
 pub use bring::{Brought, Trust};
 pub use forecast::{Forecast, existing};
 pub use orphans::Shard;
 pub use publish::{InFlight, Published};
+pub use reread::{Reread, STEP as REREAD_STEP, Step, Verdict};
+pub use revival::{Revival, Revived};
 pub use room::Room;
+pub use survey::{Seen, UploadFile};
 pub use upload::{Checkpoint, Intake, Plan, Upload};
 pub use verified::{Inlined, Verified};
 
@@ -115,6 +123,7 @@ struct Inner {
     syncs: dir_sync::DirSyncs,
     shards: publish::Shards,
     open_blobs: blob::OpenBlobs,
+    suspects: Arc<suspects::Suspects>,
     room: room::Gauge,
     /// Block size of direct writes; none if the disk or the options exclude them.
     direct_block: Option<u64>,

@@ -48,13 +48,21 @@ impl FsStore {
 
     /// The blobs in a folder. What is not named as we name blobs is not ours, and left out.
     pub async fn list_shard(&self, shard: &Shard) -> Result<Vec<Location>, Error> {
+        Ok(self.list_all(shard).await?.0)
+    }
+
+    /// The blobs in a folder, and how many other things lie there.
+    pub async fn list_all(&self, shard: &Shard) -> Result<(Vec<Location>, u64), Error> {
         let (store, Shard { root, name }) = (Arc::clone(&self.inner), shard.clone());
         blocking(move || {
-            let names = store.names(&root.join(&name))?;
-            let locations = names
-                .into_iter()
-                .filter_map(|file| name.join(file).to_str()?.parse().ok());
-            Ok(locations.collect())
+            let (mut blobs, mut others) = (Vec::new(), 0);
+            for file in store.names(&root.join(&name))? {
+                match name.join(file).to_str().and_then(|path| path.parse().ok()) {
+                    Some(location) => blobs.push(location),
+                    None => others += 1,
+                }
+            }
+            Ok((blobs, others))
         })
         .await
     }
@@ -167,7 +175,7 @@ impl Inner {
     }
 
     /// What is in a folder; nothing if there is none.
-    fn names(&self, folder: &Path) -> Result<Vec<OsString>, Error> {
+    pub(super) fn names(&self, folder: &Path) -> Result<Vec<OsString>, Error> {
         match self.files.list(folder) {
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
                 Ok(Vec::new())

@@ -1,10 +1,11 @@
 //! A disk that fails on demand.
 //!
 //! Rules are tried in the order in which they were made; each counts the calls of its kind. Besides failing, calls can
-//! be counted, writes cut short, and a kind of call held until the test lets it go on.
+//! be counted, writes cut short, a kind of call held until the test lets it go on, and each call be watched before it is made.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -81,6 +82,17 @@ struct Script {
 struct Director {
     script: Mutex<Script>,
     changed: Condvar,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+/// Looks on before each call, on the thread that makes it.
+#[derive(Clone)]
+struct Watcher(Arc<dyn Fn(Op) + Send + Sync>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 /// See the file. A clone is the same disk.
@@ -115,6 +127,16 @@ impl FaultyFiles {
         let mut script = self.director.lock();
         script.rules.clear();
         script.write_max = None;
+    }
+
+    /// From now on `watcher` looks on before each call.
+    pub fn watch(&self, watcher: impl Fn(Op) + Send + Sync + 'static) {
+        *self.director.watcher() = Some(Watcher(Arc::new(watcher)));
+    }
+
+    /// Nobody looks on any more.
+    pub fn unwatch(&self) {
+        *self.director.watcher() = None;
     }
 
     /// Writes take at most `max` bytes a call.
@@ -159,8 +181,16 @@ impl Director {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn watcher(&self) -> MutexGuard<'_, Option<Watcher>> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What happens to a call of `op`.
     fn call(&self, op: Op) -> io::Result<()> {
+        let watcher = self.watcher().clone();
+        if let Some(Watcher(watcher)) = watcher {
+            watcher(op);
+        }
         let mut script = self.lock();
         *script.counts.entry(op).or_default() += 1;
         while let Some(free) = script.held.get_mut(&op) {

@@ -72,7 +72,7 @@ impl Files for SimDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        if access == Access::Direct {
+        if matches!(access, Access::Direct | Access::ReadDirect) {
             return Err(Errno::INVAL.into());
         }
         let inode = self.state().find_file(path)?;

@@ -8,6 +8,7 @@ mod faults;
 mod lifecycle;
 mod model;
 mod power_cut;
+mod reread;
 mod support;
 mod syncs;
 mod uploads;

@@ -13,6 +13,7 @@ fn blob(n: u64) -> NewBlob {
         upload: None,
         now: 0,
         lease_ms: 0,
+        grace_ms: 0,
     }
 }
 

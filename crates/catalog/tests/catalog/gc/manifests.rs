@@ -3,7 +3,7 @@
 use catalog::{NewBlob, NewManifest, Place, Restored};
 
 use super::{long_after, push_image_file, restore, trash, untag};
-use crate::harness::{House, KEEP, LEASE, UNDO, digest, edge, story};
+use crate::harness::{House, KEEP, LEASE, UNDO, digest, edge, repo, story, tag};
 
 story!(
     an_untagged_manifest_stays_until_somebody_deletes_it,
@@ -97,15 +97,22 @@ story!(
 story!(
     a_child_that_got_its_tag_back_and_lost_it_again_does_not_follow,
     async |house: &House| {
-        // The operations are numbered from 1: these two pushes, …
         let child = push_image_file(house, "a", "child", "here/1", &["x"]).await;
         push_image_file(house, "a", "other", "here/2", &["x"]).await;
         let index = house
             .put_stored(house.index("a", "index", &["latest"], &[&child]))
             .await;
         trash(house, &index).await;
-        // … of which the second is taken back.
-        restore(house, 2).await;
+        let back = catalog::TagMove {
+            repo: repo("a"),
+            tag: tag("x"),
+            to: catalog::MoveTo::Before,
+            actor: None,
+            now: house.now(),
+            keep_ms: KEEP,
+            dry_run: false,
+        };
+        house.write(move |tx| catalog::move_tag(tx, &back)).await;
         assert_eq!(house.find("a", "x").await, Some(child.clone()));
         untag(house, "x").await;
         assert!(long_after(house).await.is_empty());

@@ -38,7 +38,7 @@ pub(super) async fn trash(house: &House, manifest: &Digest) -> i64 {
 pub(super) async fn untag(house: &House, name: &'static str) {
     let now = house.now();
     house
-        .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag(name), now, KEEP, None))
+        .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag(name), now, KEEP, UNDO, None))
         .await;
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn unlink(house: &House, blob: &Digest) -> Unlinked {
 pub(super) async fn restore(house: &House, op: i64) -> Restored {
     let now = house.now();
     house
-        .write(move |tx| catalog::restore(tx, op, now, KEEP, None))
+        .write(move |tx| catalog::restore(tx, op, &catalog::RestoreWish::default(), now, KEEP, None))
         .await
 }
 

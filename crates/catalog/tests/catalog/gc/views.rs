@@ -130,7 +130,7 @@ story!(whatever_holds_a_manifest_is_named, async |house: &House| {
     );
     let now = house.now();
     house
-        .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("child"), now, KEEP, None))
+        .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("child"), now, KEEP, UNDO, None))
         .await;
     let op = trash(house, &index).await;
     let kept = why(house, &child).await.manifests.remove(0);

@@ -3,21 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::run::Run;
-use super::world::{Content, Model, Repo, blobs, children, later};
+use super::world::{Content, Grave, InTrash, Live, Model, Repo, blobs, children, later};
 use crate::harness::{DAY, GRACE, KEEP, LEASE, UNDO};
 
 impl Model {
     /// Everything that is due; the locations that the sweeper takes.
     pub(crate) fn collect(&mut self) -> BTreeSet<String> {
         let begun: Vec<i64> = self.trash.iter().map(|op| op.at).collect();
-        for repo in &mut self.repos {
+        let graves = self.graves.iter_mut();
+        for repo in self.repos.iter_mut().chain(graves.map(|grave| &mut grave.repo)) {
             repo.review(&begun, self.now);
-            repo.purge(self.now);
         }
-        for repo in 0..self.repos.len() {
-            for blob in self.repos[repo].review_links(self.now) {
-                if self.repos.iter().all(|repo| !repo.links.contains_key(&blob)) {
-                    let location = self.stored.remove(&blob).expect("a link without a blob");
+        for grave in self.graves.iter_mut().filter(|grave| grave.purge_at <= self.now) {
+            grave.end(self.now);
+        }
+        let mut gone = Vec::new();
+        let graves = self.graves.iter_mut();
+        for repo in self.repos.iter_mut().chain(graves.map(|grave| &mut grave.repo)) {
+            repo.purge(self.now);
+            gone.extend(repo.review_links(self.now));
+        }
+        for blob in gone {
+            let graves = self.graves.iter().map(|grave| &grave.repo);
+            if self
+                .repos
+                .iter()
+                .chain(graves)
+                .all(|repo| !repo.links.contains_key(&blob))
+            {
+                // The second repository whose link went finds nothing.
+                if let Some(location) = self.stored.remove(&blob) {
                     self.buried.insert(location, self.now + GRACE);
                 }
             }
@@ -27,6 +42,22 @@ impl Model {
             .extract_if(.., |_, not_before| *not_before <= now)
             .map(|(location, _)| location)
             .collect()
+    }
+}
+
+impl Grave {
+    /// P-PURGE-REPOSITORY: all that is live goes to the trash, due at once.
+    fn end(&mut self, now: i64) {
+        self.is_closed = true;
+        for (document, live) in std::mem::take(&mut self.repo.live) {
+            let in_trash = InTrash {
+                number: live.number,
+                op: self.op,
+                purge_at: now,
+            };
+            self.repo.trashed.insert(document, in_trash);
+        }
+        self.repo.tags.clear();
     }
 }
 
@@ -47,7 +78,10 @@ impl Repo {
                 Some(op) if !is_rooted => {
                     self.trash(document, op, now, (begun[op] + UNDO).max(now));
                 }
-                _ => (live.until, live.follows) = (None, None),
+                _ => {
+                    live.loose = live.until.filter(|_| !is_rooted);
+                    (live.until, live.follows) = (None, None);
+                }
             }
         }
     }
@@ -151,8 +185,14 @@ impl Run<'_> {
         let found = self.house.write(look).await;
         let live = self.model.repos[repo].live.get_mut(&document);
         assert_eq!(found, live.is_some());
-        if let Some(live) = live.filter(|live| live.until.is_some_and(|until| until < now + KEEP / 2)) {
+        let must_renew = |live: &Live| {
+            live.until
+                .or(live.loose)
+                .is_some_and(|until| until < now + KEEP / 2)
+        };
+        if let Some(live) = live.filter(|live| must_renew(live)) {
             live.until = Some(later(live.until, now + KEEP));
+            live.loose = None;
         }
     }
 
@@ -161,6 +201,9 @@ impl Run<'_> {
         for _ in 0..6 {
             self.model.now += KEEP + DAY;
             self.collect().await;
+        }
+        for Grave { repo, .. } in &self.model.graves {
+            assert!(repo.live.is_empty() && repo.trashed.is_empty() && repo.links.is_empty());
         }
         let mut needed = BTreeSet::new();
         for repo in &self.model.repos {

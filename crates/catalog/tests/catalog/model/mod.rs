@@ -2,14 +2,16 @@
 //!
 //! The world: two repositories, four blobs, seven documents that name them and each other, two tags, a clock, and a
 //! collector. Every answer is compared, and after each sequence everything that can be seen. Then all windows pass: what
-//! is reachable is still there, and nothing else.
+//! is reachable is still there, and nothing else. `PROPTEST_CASES` says how many sequences, `SEED` which: it is printed.
 
 mod collect;
+mod compare;
+mod retain;
 mod run;
 mod world;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::harness::{House, KEEP, LEASE};
@@ -51,7 +53,19 @@ pub(crate) enum Step {
         repo: usize,
         document: usize,
     },
+    /// A rule lets a tag go.
+    Retain {
+        repo: usize,
+        tag: usize,
+    },
+    /// Rules let everything go that nothing holds.
+    RetainLoose {
+        repo: usize,
+    },
     Restore,
+    DeleteRepo {
+        repo: usize,
+    },
     /// A pusher asks whether a blob is here, and will skip its upload.
     Look {
         repo: usize,
@@ -86,7 +100,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(repo, document, tags, absent)| Step::Put { repo, document, tags, absent }),
         2 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Untag { repo, tag }),
         8 => (repo.clone(), document.clone()).prop_map(|(repo, document)| Step::Trash { repo, document }),
-        3 => Just(Step::Restore),
+        3 => (repo.clone(), 0..TAGS.len()).prop_map(|(repo, tag)| Step::Retain { repo, tag }),
+        2 => repo.clone().prop_map(|repo| Step::RetainLoose { repo }),
+        4 => Just(Step::Restore),
+        1 => repo.clone().prop_map(|repo| Step::DeleteRepo { repo }),
         2 => (repo.clone(), 0..BLOBS).prop_map(|(repo, blob)| Step::Look { repo, blob }),
         2 => (repo, document).prop_map(|(repo, document)| Step::LookUp { repo, document }),
         8 => Just(Step::Collect),
@@ -97,12 +114,15 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 /// Runs many sequences against one catalog: `cases`, or as many as `PROPTEST_CASES` says.
 fn agree(house: impl FnOnce() -> House, cases: u32) {
     let cases = std::env::var("PROPTEST_CASES").map_or(cases, |text| text.parse().unwrap());
+    let seed = std::env::var("SEED").map_or_else(|_| chance(), |text| text.parse().unwrap());
+    println!("SEED={seed}");
     let runtime = Runtime::new().unwrap();
     let house = runtime.block_on(async { house() });
     let (next, done) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
         ..Config::default()
     });
     let outcome = runner.run(&proptest::collection::vec(step(), 1..80), |steps| {
@@ -133,6 +153,12 @@ fn agree(house: impl FnOnce() -> House, cases: u32) {
     if let Err(error) = outcome {
         panic!("{error}");
     }
+}
+
+/// Another number in each run.
+fn chance() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    high ^ low
 }
 
 #[test]

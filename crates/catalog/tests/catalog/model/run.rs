@@ -1,19 +1,18 @@
 //! One sequence of steps, done to a catalog and to the model at once, each answer compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{
-    EdgeKind, MountSource, NewBlob, NewManifest, Place, Precondition, PutManifest, Restored, Scope, Trashed,
-    Unlinked, Usage,
+    EdgeKind, MountSource, NewBlob, NewManifest, Place, Precondition, PutManifest, RestoreWish, Restored,
+    Trashed, Unlinked,
 };
-use oci::{Digest, Reference, RepositoryName};
+use oci::{Digest, RepositoryName};
 
 use super::world::{
-    BLOBS, Content, DOCUMENTS, Document, InTrash, Live, Model, Named, REPOS, Repo, TAGS, Undoable, blobs,
-    children, later,
+    Content, DOCUMENTS, Document, Grave, Live, Model, Named, REPOS, Repo, TAGS, Undoable, later,
 };
 use super::{Step, WAITS};
-use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, page_of_referrers, referrers_of, tag};
+use crate::harness::{House, KEEP, LEASE, UNDO, child, digest, edge, tag};
 
 /// One sequence, in names of its own, so that many share a catalog.
 pub(crate) struct Run<'h> {
@@ -38,7 +37,7 @@ impl Run<'_> {
         contents.into_iter().map(|content| self.digest(content)).collect()
     }
 
-    fn documents<'d>(&self, documents: impl IntoIterator<Item = &'d usize>) -> BTreeSet<Digest> {
+    pub(super) fn documents<'d>(&self, documents: impl IntoIterator<Item = &'d usize>) -> BTreeSet<Digest> {
         self.digests(documents.into_iter().map(|&document| Content::Document(document)))
     }
 
@@ -95,16 +94,19 @@ impl Run<'_> {
             Step::Untag { repo, tag: number } => {
                 let name = self.name(repo);
                 let untag = move |tx: &mut catalog::Tx<'_>| {
-                    catalog::delete_tag(tx, &name, &tag(TAGS[number]), now, KEEP, None)
+                    catalog::delete_tag(tx, &name, &tag(TAGS[number]), now, KEEP, UNDO, None)
                 };
                 let expected = self.model.repos[repo].tags.remove(&number);
-                assert_eq!(self.house.write(untag).await, expected.is_some());
+                assert_eq!(self.house.write(untag).await.is_some(), expected.is_some());
                 if let Some(old) = expected {
                     self.model.repos[repo].keep(old, now + KEEP);
                 }
             }
             Step::Trash { repo, document } => self.trash(repo, document).await,
+            Step::Retain { repo, tag } => self.retain(repo, tag).await,
+            Step::RetainLoose { repo } => self.retain_loose(repo).await,
             Step::Restore => self.restore().await,
+            Step::DeleteRepo { repo } => self.delete_repo(repo).await,
             Step::Look { repo, blob } => self.look(repo, blob).await,
             Step::LookUp { repo, document } => self.look_up(repo, document).await,
             Step::Collect => self.collect().await,
@@ -198,6 +200,7 @@ impl Run<'_> {
             number,
             until: Some(later(until, kept)),
             follows: None,
+            loose: None,
         };
         model.live.insert(document, live);
         for &tag in tags {
@@ -243,10 +246,43 @@ impl Run<'_> {
                 number,
                 at: now,
                 repo,
+                life: self.model.repos[repo].life,
+                is_whole: false,
                 tags,
                 undone: false,
+                retained: false,
             });
         }
+    }
+
+    async fn delete_repo(&mut self, repo: usize) {
+        let (name, now) = (self.name(repo), self.model.now);
+        let delete = move |tx: &mut catalog::Tx<'_>| catalog::delete_repository(tx, &name, now, UNDO, None);
+        let deleted = self.house.write(delete).await;
+        assert_eq!(deleted.is_some(), self.model.repos[repo].known);
+        let Some(deleted) = deleted else { return };
+        self.model.count += 1;
+        let fresh = Repo {
+            life: self.model.count,
+            ..Repo::default()
+        };
+        let old = std::mem::replace(&mut self.model.repos[repo], fresh);
+        self.model.trash.push(Undoable {
+            number: deleted.op,
+            at: now,
+            repo,
+            life: old.life,
+            is_whole: true,
+            tags: BTreeMap::new(),
+            undone: false,
+            retained: false,
+        });
+        self.model.graves.push(Grave {
+            op: self.model.trash.len() - 1,
+            purge_at: now + UNDO,
+            is_closed: false,
+            repo: old,
+        });
     }
 
     /// Takes the newest delete back that was not yet.
@@ -255,49 +291,73 @@ impl Run<'_> {
             return;
         };
         let Undoable {
-            number, repo, tags, ..
+            number,
+            at,
+            repo,
+            life,
+            is_whole,
+            tags,
+            retained,
+            ..
         } = self.model.trash[op].clone();
         let now = self.model.now;
         let restored = self
             .house
-            .write(move |tx| catalog::restore(tx, number, now, KEEP, None))
+            .write(move |tx| catalog::restore(tx, number, &RestoreWish::default(), now, KEEP, None))
             .await;
         // One that cannot be taken back is not asked for again.
         self.model.trash[op].undone = true;
+        if retained && at + UNDO <= now {
+            assert_eq!(restored, Restored::Gone);
+            return;
+        }
+        if is_whole {
+            return self.restore_repo(op, repo, &restored);
+        }
+        if self.model.repos[repo].life != life {
+            assert_eq!(restored, Restored::RepositoryDeleted(self.name(repo)));
+            return;
+        }
         let model = &mut self.model.repos[repo];
-        let mut next: Vec<_> = model
+        let next: Vec<_> = model
             .trashed
             .iter()
             .filter(|&(_, trashed)| trashed.op == op)
             .map(|(&one, _)| one)
             .collect();
-        if next.is_empty() {
+        if next.is_empty() && !retained {
             assert_eq!(restored, Restored::Gone);
             return;
         }
+        let before = model.clone();
         for live in model.live.values_mut().filter(|live| live.follows == Some(op)) {
             live.follows = None;
         }
-        let mut back = BTreeSet::new();
-        while let Some(document) = next.pop() {
-            if let Some(InTrash { number, .. }) = model.trashed.remove(&document) {
-                let live = Live {
-                    number,
-                    until: Some(now + KEEP),
-                    follows: None,
-                };
-                model.live.insert(document, live);
-                back.insert(document);
-                next.extend(children(document));
-                for blob in blobs(document) {
-                    model.links.entry(blob).and_modify(|link| link.shown = true);
-                }
+        let mut back = model.revive(next, now + KEEP);
+        let (mut set, mut taken) = (false, false);
+        for (tag, document) in tags {
+            if model.tags.contains_key(&tag) {
+                taken = true;
+                continue;
+            }
+            if model.trashed.contains_key(&document) {
+                let next = model.went_with(document);
+                back.extend(model.revive(next, now + KEEP));
+            }
+            if model.live.contains_key(&document) {
+                model.tags.insert(tag, document);
+                set = true;
             }
         }
-        for (tag, document) in tags {
-            if model.live.contains_key(&document) {
-                model.tags.entry(tag).or_insert(document);
+        if back.is_empty() && !set {
+            // Nothing was done, then.
+            *model = before;
+            if taken {
+                assert!(matches!(restored, Restored::Taken(_)), "{restored:?}");
+            } else {
+                assert_eq!(restored, Restored::Gone);
             }
+            return;
         }
         let Restored::Done { manifests, .. } = restored else {
             panic!("{restored:?}")
@@ -308,88 +368,21 @@ impl Run<'_> {
         );
     }
 
-    /// Everything that can be seen is what the model says.
-    pub(crate) async fn compare(&self) {
-        let mut total = Usage::default();
-        for repo in 0..REPOS.len() {
-            let model = &self.model.repos[repo];
-            let name = self.name(repo);
-            for blob in 0..BLOBS {
-                let served = self.house.serves(&name, &self.digest(Content::Blob(blob))).await;
-                assert_eq!(served, model.serves(blob), "blob {blob} in {name}");
-            }
-            for document in 0..DOCUMENTS.len() {
-                let wanted = self.digest(Content::Document(document));
-                let found = self.house.find(&name, &wanted.to_string()).await.is_some();
-                assert_eq!(
-                    found,
-                    model.live.contains_key(&document),
-                    "document {document} in {name}"
-                );
-                let expected = model
-                    .live
-                    .keys()
-                    .filter(|&&one| DOCUMENTS[one].subject == Some(document));
-                let (listed, wanted) = (name.clone(), referrers_of(&wanted));
-                let list = move |tx: &mut catalog::Tx<'_>| page_of_referrers(tx, &listed, &wanted);
-                let page = self.house.read(list).await;
-                let digests: BTreeSet<_> = page.entries.into_iter().map(|entry| entry.digest).collect();
-                assert_eq!(
-                    digests,
-                    self.documents(expected),
-                    "referrers of {document} in {name}"
-                );
-            }
-            self.compare_tags(&name, model).await;
-            let scope = Scope::Repository(name);
-            let usage = self.house.read(move |tx| catalog::usage(tx, &scope)).await;
-            let count = |n: usize| i64::try_from(n).unwrap();
-            let bytes = model
-                .links
-                .keys()
-                .map(|&blob| count(self.text(Content::Blob(blob)).len()))
-                .sum();
-            let expected = Usage {
-                bytes,
-                blobs: count(model.links.len()),
-                manifests: count(model.live.len()),
-                tags: count(model.tags.len()),
-                trashed: count(model.trashed.len()),
-            };
-            assert_eq!(usage, expected);
-            total.manifests += usage.manifests;
-            total.bytes += usage.bytes;
+    fn restore_repo(&mut self, op: usize, repo: usize, restored: &Restored) {
+        let grave = self
+            .model
+            .graves
+            .iter()
+            .position(|grave| grave.op == op && !grave.is_closed);
+        let Some(grave) = grave else {
+            assert_eq!(*restored, Restored::Gone);
+            return;
+        };
+        if self.model.repos[repo].known {
+            assert_eq!(*restored, Restored::NameTaken(self.name(repo)));
+            return;
         }
-        let scope = Scope::Namespace(format!("run{}", self.id));
-        let usage = self.house.read(move |tx| catalog::usage(tx, &scope)).await;
-        assert_eq!((usage.manifests, usage.bytes), (total.manifests, total.bytes));
-    }
-
-    async fn compare_tags(&self, name: &RepositoryName, model: &Repo) {
-        let listed = name.clone();
-        let page = self
-            .house
-            .read(move |tx| catalog::list_tags(tx, &listed, None, None))
-            .await;
-        let expected: Vec<_> = model.tags.keys().map(|&tag| TAGS[tag].to_owned()).collect();
-        assert_eq!((page.known, page.tags), (model.known, expected));
-        for (number, text) in TAGS.into_iter().enumerate() {
-            let expected = model
-                .tags
-                .get(&number)
-                .map(|&document| self.digest(Content::Document(document)));
-            assert_eq!(self.house.find(name, text).await, expected);
-            let wanted = name.clone();
-            let history =
-                move |tx: &mut catalog::Tx<'_>| catalog::tag_history(tx, &wanted, &tag(text), None, 1);
-            let last = self.house.read(history).await.into_iter().next();
-            assert_eq!(
-                last.and_then(|event| event.new),
-                expected,
-                "a tag is what its last event says"
-            );
-        }
-        let reference = Reference::Tag(tag("none"));
-        assert_eq!(self.house.find(name, &reference.to_string()).await, None);
+        assert_eq!(*restored, Restored::Repository(self.name(repo)));
+        self.model.repos[repo] = self.model.graves.remove(grave).repo;
     }
 }

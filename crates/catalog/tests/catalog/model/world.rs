@@ -61,6 +61,8 @@ pub(crate) const DOCUMENTS: [Document; 7] = [
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(crate) struct Repo {
     pub(crate) known: bool,
+    /// Which of the repositories that had this name it is.
+    pub(crate) life: u64,
     pub(crate) links: BTreeMap<usize, Link>,
     pub(crate) live: BTreeMap<usize, Live>,
     pub(crate) trashed: BTreeMap<usize, InTrash>,
@@ -85,6 +87,8 @@ pub(crate) struct Live {
     pub(crate) until: Option<i64>,
     /// The delete that it follows when its lease ends.
     pub(crate) follows: Option<usize>,
+    /// The end of its last lease, if nothing held it then.
+    pub(crate) loose: Option<i64>,
 }
 
 /// A document in the trash.
@@ -101,13 +105,30 @@ pub(crate) struct Undoable {
     pub(crate) number: i64,
     pub(crate) at: i64,
     pub(crate) repo: usize,
+    /// Which life of it.
+    pub(crate) life: u64,
+    /// Whether the whole repository went.
+    pub(crate) is_whole: bool,
     pub(crate) tags: BTreeMap<usize, usize>,
     pub(crate) undone: bool,
+    /// Whether a rule took a tag, and the manifest follows only later.
+    pub(crate) retained: bool,
+}
+
+/// A repository that is deleted.
+#[derive(Clone, Debug)]
+pub(crate) struct Grave {
+    pub(crate) op: usize,
+    pub(crate) purge_at: i64,
+    /// Whether what it held began to go.
+    pub(crate) is_closed: bool,
+    pub(crate) repo: Repo,
 }
 
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) repos: [Repo; 2],
+    pub(crate) graves: Vec<Grave>,
     /// Where the bytes of each blob are.
     pub(crate) stored: BTreeMap<usize, String>,
     /// Where bytes wait for the sweeper, and until when.
@@ -156,7 +177,7 @@ impl Repo {
     pub(crate) fn keep(&mut self, document: usize, until: i64) {
         if let Some(live) = self.live.get_mut(&document) {
             live.until = Some(later(live.until, until));
-            live.follows = None;
+            (live.follows, live.loose) = (None, None);
         }
     }
 
@@ -185,6 +206,44 @@ impl Repo {
             || DOCUMENTS[document]
                 .subject
                 .is_some_and(|subject| self.live.contains_key(&subject))
+    }
+
+    /// Brings documents back, with the children that they need; those that were not live.
+    pub(crate) fn revive(&mut self, mut next: Vec<usize>, until: i64) -> BTreeSet<usize> {
+        let mut back = BTreeSet::new();
+        while let Some(document) = next.pop() {
+            if let Some(InTrash { number, .. }) = self.trashed.remove(&document) {
+                let live = Live {
+                    number,
+                    until: Some(until),
+                    follows: None,
+                    loose: None,
+                };
+                self.live.insert(document, live);
+                back.insert(document);
+                next.extend(children(document));
+                for blob in blobs(document) {
+                    self.links.entry(blob).and_modify(|link| link.shown = true);
+                }
+            }
+        }
+        back
+    }
+
+    /// A document in the trash, and what refers to it and went with it.
+    pub(crate) fn went_with(&self, root: usize) -> Vec<usize> {
+        let op = self.trashed[&root].op;
+        let mut with = vec![root];
+        loop {
+            let more = self.trashed.iter().find(|&(one, trashed)| {
+                let subject = DOCUMENTS[*one].subject;
+                trashed.op == op
+                    && !with.contains(one)
+                    && subject.is_some_and(|subject| with.contains(&subject))
+            });
+            let Some((&one, _)) = more else { return with };
+            with.push(one);
+        }
     }
 
     /// Moves a document to the trash, with what hangs on it alone.

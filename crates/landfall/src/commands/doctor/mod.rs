@@ -9,7 +9,9 @@ mod push_test;
 use clap::Args;
 use config::{Loaded, Settings};
 use serde::Serialize;
+use server::api::ScrubStatus;
 
+use crate::admin::Api;
 use crate::checks::{Check, State, certificate, clock, local, names};
 use crate::cli::Configured;
 use crate::client::Server;
@@ -139,6 +141,9 @@ fn server(
     let warnings = loaded.warnings.iter();
     checks.extend(warnings.map(|warning| Check::note("configuration", warning.one_line())));
     let held = local::data(&settings.storage, checks);
+    if held {
+        checks.extend(stored(settings));
+    }
     checks.extend(local::logins(settings));
     if let Some(data) = https::data_folder(settings) {
         checks.extend(certificate::look(settings, &data));
@@ -174,6 +179,26 @@ fn server(
             });
         }
     }
+}
+
+/// What the server that runs here knows of damage; nothing where it cannot be asked.
+fn stored(settings: &Settings) -> Option<Check> {
+    const NAME: &str = "stored bytes";
+    let status: ScrubStatus = Api::at_socket(settings.admin_socket()?)
+        .get("/api/v1/scrub")
+        .ok()?;
+    Some(if status.damaged == 0 {
+        Check::good(NAME, "nothing is known to be damaged")
+    } else {
+        Check::problem(
+            NAME,
+            match status.damaged {
+                1 => "a blob or manifest is damaged".to_owned(),
+                more => format!("{more} blobs or manifests are damaged"),
+            },
+            "landfall scrub status names them, and who needs them",
+        )
+    })
 }
 
 /// Beside the clock of the authority, where one is asked for certificates.

@@ -63,8 +63,8 @@ impl<R: Remote> Visit<'_, R> {
                 BlobState::Absent => absent.push(digest),
             }
         }
-        let (repo, now) = (name.clone(), registry.now());
-        let adopt = move |tx: &mut Tx<'_>| catalog::adopt_blobs(tx, &repo, &stored, now, KEEP_MS);
+        let (repo, now, grace_ms) = (name.clone(), registry.now(), registry.rules().read_grace_ms);
+        let adopt = move |tx: &mut Tx<'_>| catalog::adopt_blobs(tx, &repo, &stored, now, KEEP_MS, grace_ms);
         absent.extend(registry.inner.catalog.write(adopt).await?);
         self.fetch_all(registry, name, place, absent).await
     }

@@ -1,111 +1,21 @@
-//! Many clients pushing at once, who write down what they were promised.
+//! What a client does all day: it pushes images in every way, leaves uploads half-way and takes them up again.
 //!
-//! Shape: [`Load::start`] sets threads to work, each on repositories of its own and with layers that all of them share;
-//! [`Load::hold`] stops them between two pushes, for as long as the guard lives, and lets the address change;
-//! [`Load::end`] gives the ledger.
-//! Fails: an answer that the specification does not allow is kept, and [`Load::end`] panics with it. A server that vanishes
-//! is no failure: whoever kills it knows.
+//! Fails: with what the server should not have answered, or because it is gone.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
 
+use super::changes::Deleted;
+use super::{SHARED_LAYERS, Shared, some_layer};
 use crate::client::{Client, Trouble, Way, digest};
 use crate::dice::Dice;
 use crate::image::{Descriptor, Image};
-use crate::ledger::{Key, Ledger};
+use crate::ledger::{Key, Ledger, Tag};
 
-const SHARED_LAYERS: usize = 24;
-
-struct Shared {
-    address: RwLock<SocketAddr>,
-    ledger: Mutex<Ledger>,
-    refusals: Mutex<Vec<String>>,
-    ending: AtomicBool,
-    layers: Vec<Vec<u8>>,
-}
-
-/// Clients at work.
-pub struct Load {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Load {
-    /// Sets this many clients to work.
-    #[must_use]
-    pub fn start(address: SocketAddr, clients: usize, seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let layers = (0..SHARED_LAYERS).map(|_| some_layer(&mut dice)).collect();
-        let shared = Arc::new(Shared {
-            address: RwLock::new(address),
-            ledger: Mutex::default(),
-            refusals: Mutex::default(),
-            ending: AtomicBool::new(false),
-            layers,
-        });
-        let threads = (0..clients)
-            .map(|number| {
-                let worker = Worker {
-                    shared: Arc::clone(&shared),
-                    dice: Dice::new(dice.throw()),
-                    names: ["a", "b/c"].map(|end| format!("load/{number}/{end}")),
-                    client: None,
-                    kept: None,
-                    round: 0,
-                };
-                std::thread::spawn(move || worker.work())
-            })
-            .collect();
-        Self { shared, threads }
-    }
-
-    /// The ledger as it stands.
-    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.shared
-            .ledger
-            .lock()
-            .expect("no client panics over the ledger")
-    }
-
-    /// Waits until no client is in the middle of a push, and keeps them out. The address may be changed through the guard.
-    pub fn hold(&self) -> RwLockWriteGuard<'_, SocketAddr> {
-        self.shared
-            .address
-            .write()
-            .expect("no client panics over the address")
-    }
-
-    /// Sends the clients home and gives what they wrote down.
-    #[must_use]
-    pub fn end(self) -> Ledger {
-        self.shared.ending.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            thread.join().expect("a client does not panic");
-        }
-        let refusals = self.shared.refusals.lock().expect("the clients are gone");
-        assert!(
-            refusals.is_empty(),
-            "{} pushes were refused:\n{}",
-            refusals.len(),
-            refusals.join("\n")
-        );
-        self.shared.ledger.lock().expect("the clients are gone").clone()
-    }
-}
-
-fn some_layer(dice: &mut Dice) -> Vec<u8> {
-    let (from, to) = match dice.below(20) {
-        0..10 => (100, 16_000),
-        10..16 => (16_000, 300_000),
-        16..19 => (300_000, 1_500_000),
-        _ => (1_500_000, 9_000_000),
-    };
-    let length = from + dice.index(to - from);
-    dice.bytes(length)
-}
+/// What a manifest is refused with whose blobs are not there.
+const BLOB_UNKNOWN: &str = "MANIFEST_BLOB_UNKNOWN";
 
 /// A session left half-way, to be taken up again later.
 struct Kept {
@@ -114,17 +24,33 @@ struct Kept {
     bytes: Vec<u8>,
 }
 
-struct Worker {
-    shared: Arc<Shared>,
-    dice: Dice,
-    names: [String; 2],
+/// A client, and what it remembers.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) dice: Dice,
+    pub(super) names: [String; 2],
     client: Option<(SocketAddr, Client)>,
     kept: Option<Kept>,
+    /// Deletes that may be taken back.
+    pub(super) deleted: Vec<Deleted>,
     round: u32,
 }
 
 impl Worker {
-    fn work(mut self) {
+    pub(super) fn new(number: usize, shared: Arc<Shared>, dice: Dice) -> Self {
+        Self {
+            shared,
+            dice,
+            names: ["a", "b/c"].map(|end| format!("load/{number}/{end}")),
+            client: None,
+            kept: None,
+            deleted: Vec::new(),
+            round: 0,
+        }
+    }
+
+    /// Round after round, until it is sent home.
+    pub(super) fn work(mut self) {
         while !self.shared.ending.load(Ordering::Relaxed) {
             let shared = Arc::clone(&self.shared);
             // Poisoned: the test has failed while it held the clients, and says why itself.
@@ -133,6 +59,7 @@ impl Worker {
             };
             let outcome = self.round(*address);
             drop(address);
+            shared.rounds.fetch_add(1, Ordering::Relaxed);
             if let Err(trouble) = outcome {
                 if let Some((_, client)) = self.client.take() {
                     self.ledger().sessions.extend(client.into_open_session());
@@ -149,11 +76,11 @@ impl Worker {
         }
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.shared.ledger.lock().expect("nobody panics over the ledger")
     }
 
-    fn client(&mut self) -> &mut Client {
+    pub(super) fn client(&mut self) -> &mut Client {
         &mut self.client.as_mut().expect("a round begins with a connection").1
     }
 
@@ -185,6 +112,9 @@ impl Worker {
         if self.dice.one_in(10) {
             self.delete_tag(&name, &tag)?;
         }
+        if self.shared.collected.is_some() {
+            self.change(&name)?;
+        }
         Ok(())
     }
 
@@ -196,25 +126,36 @@ impl Worker {
     ) -> Result<Descriptor, Trouble> {
         let layers = (0..=self.dice.below(3)).map(|_| self.layer()).collect();
         let image = Image::of_layers(layers, "amd64", subject);
-        for blob in &image.blobs {
-            self.push_blob(name, blob)?;
-        }
         let descriptor = image.descriptor();
         let key: Key = (name.to_owned(), descriptor.digest.clone());
         let tag_key: Option<Key> = tag.map(|tag| (name.to_owned(), tag.to_owned()));
-        let attempt = {
-            let mut ledger = self.ledger();
-            let blobs = image.blobs.iter().map(|blob| digest(blob)).collect();
-            ledger.try_manifest(&key, blobs, subject.map(|subject| subject.digest.clone()));
-            tag_key
-                .as_ref()
-                .map(|tag| (tag, ledger.try_tag(tag, Some(descriptor.digest.clone()))))
+        let (manifest, tagged) = loop {
+            let began = Instant::now();
+            for blob in &image.blobs {
+                self.push_blob(name, blob)?;
+            }
+            let attempt = {
+                let mut ledger = self.ledger();
+                let blobs = image.blobs.iter().map(|blob| digest(blob)).collect();
+                let subject = subject.map(|subject| subject.digest.clone());
+                let manifest = ledger.try_manifest(&key, blobs, subject);
+                let tagged = tag_key
+                    .as_ref()
+                    .map(|tag| (tag, ledger.try_tag(tag, Some(descriptor.digest.clone()))));
+                (manifest, tagged)
+            };
+            let reference = tag.unwrap_or(&descriptor.digest);
+            match self.client().push_manifest(name, reference, &image.manifest) {
+                Err(Trouble::Refused(what)) if self.was_too_slow(began) && what.contains(BLOB_UNKNOWN) => {}
+                pushed => {
+                    pushed?;
+                    break attempt;
+                }
+            }
         };
-        self.client()
-            .push_manifest(name, tag.unwrap_or(&descriptor.digest), &image.manifest)?;
         let mut ledger = self.ledger();
-        ledger.acknowledge_manifest(&key);
-        if let Some((tag, attempt)) = attempt {
+        ledger.acknowledge_manifest(&key, manifest);
+        if let Some((tag, attempt)) = tagged {
             ledger.acknowledge_tag(tag, attempt);
         }
         Ok(descriptor)
@@ -228,8 +169,18 @@ impl Worker {
         some_layer(&mut self.dice)
     }
 
-    fn push_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
+    /// What was there when this client asked for it may be gone: a "yes" promises half a lease at least.
+    fn was_too_slow(&self, began: Instant) -> bool {
+        let collected = self.shared.collected.as_ref();
+        collected.is_some_and(|collected| began.elapsed() >= collected.windows.lease / 2)
+    }
+
+    pub(super) fn push_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
         let key: Key = (name.to_owned(), digest(bytes));
+        let is_collected = self.shared.collected.is_some();
+        if is_collected && self.dice_is_lazy() && self.client().has_blob(name, &key.1)? {
+            return Ok(());
+        }
         let source = self
             .names
             .iter()
@@ -242,7 +193,7 @@ impl Worker {
                 return Ok(());
             }
             ledger.try_blob(&key);
-            ledger.has_blob(&(source.clone(), key.1.clone()))
+            is_collected || ledger.has_blob(&(source.clone(), key.1.clone()))
         };
         if !(mountable && self.client().mount(name, &key.1, &source)?) {
             let way = match self.dice.below(4) {
@@ -253,8 +204,15 @@ impl Worker {
             };
             self.client().push_blob(name, bytes, way)?;
         }
-        self.ledger().acknowledge_blob(&key);
+        self.promise_blob(&key);
         Ok(())
+    }
+
+    /// Where garbage is collected, a blob is promised for the time of its lease only, and then with its manifest.
+    fn promise_blob(&self, key: &Key) {
+        if self.shared.collected.is_none() {
+            self.ledger().acknowledge_blob(key);
+        }
     }
 
     /// Most clients skip what the registry has; some push it all the same.
@@ -294,9 +252,8 @@ impl Worker {
         self.ledger().try_blob(&key);
         let later = self.client().append_chunks(&session, &bytes, size, bytes.len())?;
         self.client().finish_upload(&later, &key.1, &[])?;
-        let mut ledger = self.ledger();
-        ledger.acknowledge_blob(&key);
-        ledger.sessions.remove(&session);
+        self.promise_blob(&key);
+        self.ledger().sessions.remove(&session);
         Ok(())
     }
 
@@ -304,12 +261,13 @@ impl Worker {
         let key: Key = (name.to_owned(), tag.to_owned());
         let attempt = {
             let mut ledger = self.ledger();
-            if ledger.tags.get(&key).is_none_or(|tag| tag.certain().is_none()) {
+            let is_certain = |tag: &Tag| matches!(tag.certain(), Some(Some(_)));
+            if !ledger.tags.get(&key).is_some_and(is_certain) {
                 return Ok(());
             }
             ledger.try_tag(&key, None)
         };
-        self.client().delete_tag(name, tag)?;
+        self.client().delete_manifest(name, tag)?;
         self.ledger().acknowledge_tag(&key, attempt);
         Ok(())
     }

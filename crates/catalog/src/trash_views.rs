@@ -1,0 +1,335 @@
+//! What is in the trash.
+//!
+//! The trash is a list of operations: each took something away that can come back until its undo window ends. Order: what
+//! can come back longest stands first. Units: Unix milliseconds, bytes. Shape: a page is one range of an index, and for
+//! each entry work in proportion to what the operation took.
+
+use oci::{Digest, RepositoryName, Tag};
+
+use crate::Error;
+use crate::history::OpKind;
+use crate::sql::{Row, Tx, values};
+
+/// Blobs that are looked at to say what one entry would free.
+const BLOBS_MAX: usize = 20_000;
+/// Tags that one entry names.
+const TAGS_MAX: i64 = 100;
+
+/// What an operation took away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrashKind {
+    /// A tag; its manifest stays.
+    Tag,
+    /// A manifest and what hung on it alone.
+    Manifest,
+    /// A blob.
+    Blob,
+    /// A repository.
+    Repository,
+}
+
+impl TrashKind {
+    /// What an operation of this kind puts into the trash; none: it takes nothing away. With the end of its window, which
+    /// every operation that takes something away has, this is what can be taken back.
+    pub(crate) fn of(kind: OpKind, target: &str) -> Option<Self> {
+        match kind {
+            OpKind::Trash => Some(Self::Manifest),
+            OpKind::Retention if target.contains(':') => Some(Self::Manifest),
+            OpKind::Untag | OpKind::Retention => Some(Self::Tag),
+            OpKind::Unlink => Some(Self::Blob),
+            OpKind::RepoDelete => Some(Self::Repository),
+            OpKind::Tag | OpKind::Restore | OpKind::RepoRename => None,
+        }
+    }
+}
+
+/// One operation that can be taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrashEntry {
+    /// Its number.
+    pub op: i64,
+    /// What it took.
+    pub kind: TrashKind,
+    /// Where.
+    pub repository: RepositoryName,
+    /// Whether that was deleted since, so that it must come back first.
+    pub in_deleted_repository: bool,
+    /// The tag, the digest or the repository's name.
+    pub target: String,
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub by: Option<String>,
+    /// From which address.
+    pub remote: Option<String>,
+    /// Until when it can be taken back.
+    pub until: i64,
+    /// Why, where a rule took it.
+    pub reason: Option<String>,
+    /// Tags that went, some of them if they are many.
+    pub tags: Vec<Tag>,
+    /// Manifests that went.
+    pub manifests: u64,
+    /// Bytes that emptying it would free; none: it has too many blobs to say it at once.
+    pub frees: Option<u64>,
+}
+
+/// The end of a page: where the next one begins.
+pub type TrashPlace = (i64, i64);
+
+/// One page.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TrashPage {
+    /// In order.
+    pub items: Vec<TrashEntry>,
+    /// Where the next one begins; none if this is the last.
+    pub next: Option<TrashPlace>,
+}
+
+/// What is in the trash: of all, or of the repositories that have or had a name.
+pub fn list_trash(
+    tx: &mut Tx<'_>,
+    repo: Option<&RepositoryName>,
+    now: i64,
+    after: Option<TrashPlace>,
+    limit: usize,
+) -> Result<TrashPage, Error> {
+    let place = after.unwrap_or((i64::MAX, i64::MAX));
+    let wanted = limit.saturating_add(1);
+    let mut found = match repo {
+        None => tx.query(
+            "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
+           o.reason
+             FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
+             WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?1 AND (o.until, o.id) < (?2, ?3)
+             ORDER BY o.until DESC, o.id DESC LIMIT ?4",
+            values![now, place.0, place.1, wanted],
+            entry,
+        )?,
+        Some(name) => {
+            let mut all = Vec::new();
+            for id in ids_of(tx, name)? {
+                all.extend(tx.query(
+                    "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote,
+                       o.until, o.reason
+                     FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
+                     WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?2
+                       AND (o.until, o.id) < (?3, ?4) ORDER BY o.until DESC, o.id DESC LIMIT ?5",
+                    values![id, now, place.0, place.1, wanted],
+                    entry,
+                )?);
+            }
+            all.sort_by_key(|(_, entry)| std::cmp::Reverse((entry.until, entry.op)));
+            all
+        }
+    };
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let mut items = Vec::with_capacity(found.len());
+    for (repo_id, entry) in found {
+        items.push(with_contents(tx, repo_id, entry)?);
+    }
+    let last = items.last().map(|entry| (entry.until, entry.op));
+    Ok(TrashPage {
+        items,
+        next: last.filter(|_| more),
+    })
+}
+
+/// One entry; none if the operation cannot be taken back, or was.
+pub fn trash_entry(tx: &mut Tx<'_>, op: i64) -> Result<Option<TrashEntry>, Error> {
+    let found = tx.first(
+        "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
+           o.reason
+         FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
+         WHERE o.id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL",
+        values![op],
+        entry,
+    )?;
+    match found {
+        Some((repo_id, entry)) => with_contents(tx, repo_id, entry).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The repository that an operation was done in, by the name that it has now.
+pub fn repository_of(tx: &mut Tx<'_>, op: i64) -> Result<Option<RepositoryName>, Error> {
+    tx.first(
+        "SELECT r.name FROM ops o JOIN repos r ON r.id = o.repo_id WHERE o.id = ?1",
+        values![op],
+        |row: &Row<'_>| row.get(0),
+    )
+}
+
+fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
+    let number: i64 = row.get(1)?;
+    let target = row.get::<Option<String>>(5)?.unwrap_or_default();
+    let kind = OpKind::from_number(number).and_then(|kind| TrashKind::of(kind, &target));
+    let kind =
+        kind.ok_or_else(|| Error::Impossible(format!("an operation of kind {number} is in the trash")))?;
+    let entry = TrashEntry {
+        op: row.get(0)?,
+        kind,
+        repository: row.get(3)?,
+        in_deleted_repository: row.get::<bool>(4)? && kind != TrashKind::Repository,
+        target,
+        at: row.get(6)?,
+        by: row.get(7)?,
+        remote: row.get(8)?,
+        until: row.get(9)?,
+        reason: row.get(10)?,
+        tags: Vec::new(),
+        manifests: 0,
+        frees: Some(0),
+    };
+    Ok((row.get(2)?, entry))
+}
+
+/// Whether a repository has this name, or had it when it was deleted.
+pub fn has_or_had_name(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<bool, Error> {
+    Ok(!ids_of(tx, name)?.is_empty())
+}
+
+/// Repositories that have a name or had it when they were deleted.
+pub(crate) fn ids_of(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Vec<i64>, Error> {
+    tx.query(
+        "SELECT id FROM repos WHERE name = ?1 AND deleted_at IS NULL
+         UNION ALL SELECT id FROM repos WHERE name = ?1 AND deleted_at IS NOT NULL",
+        values![name],
+        |row: &Row<'_>| row.get(0),
+    )
+}
+
+fn with_contents(tx: &mut Tx<'_>, repo: i64, mut entry: TrashEntry) -> Result<TrashEntry, Error> {
+    match entry.kind {
+        TrashKind::Tag => {}
+        TrashKind::Manifest => {
+            entry.tags = tx.query(
+                "SELECT name FROM tag_events WHERE op_id = ?1 AND new_digest IS NULL LIMIT ?2",
+                values![entry.op, TAGS_MAX],
+                |row: &Row<'_>| row.get(0),
+            )?;
+            entry.tags.sort();
+            let count = tx.first(
+                "SELECT COUNT(*) FROM manifests WHERE trash_op = ?1 AND trashed_at IS NOT NULL",
+                values![entry.op],
+                |row: &Row<'_>| row.get(0),
+            )?;
+            entry.manifests = count.unwrap_or(0);
+            entry.frees = freed_by_manifests(tx, entry.op)?;
+        }
+        TrashKind::Blob => entry.frees = freed_by_blob(tx, repo, &entry.target)?,
+        TrashKind::Repository => {
+            let usage = crate::usage::usage_of(tx, repo)?;
+            entry.manifests = u64::try_from(usage.manifests + usage.trashed).unwrap_or(0);
+            entry.frees = freed_by_repository(tx, repo)?;
+        }
+    }
+    Ok(entry)
+}
+
+/// Bytes of the blobs that only manifests of this operation name.
+fn freed_by_manifests(tx: &mut Tx<'_>, op: i64) -> Result<Option<u64>, Error> {
+    let sizes: Vec<(i64, u64)> = tx.query(
+        "SELECT b.id, b.size FROM manifests m JOIN manifest_blobs e ON e.manifest_id = m.id
+         JOIN blobs b ON b.id = e.blob_id WHERE m.trash_op = ?1
+           AND NOT EXISTS (SELECT 1 FROM repo_blobs l WHERE l.blob_id = e.blob_id AND l.repo_id <> m.repo_id)
+           AND NOT EXISTS (SELECT 1 FROM manifest_blobs o JOIN manifests k ON k.id = o.manifest_id
+             WHERE o.repo_id = m.repo_id AND o.blob_id = e.blob_id
+               AND (k.trash_op IS NULL OR k.trash_op <> ?1))
+         LIMIT ?2",
+        values![op, BLOBS_MAX],
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(sum(sizes))
+}
+
+/// The bytes of a hidden blob, if nothing else has it.
+fn freed_by_blob(tx: &mut Tx<'_>, repo: i64, target: &str) -> Result<Option<u64>, Error> {
+    let Ok(digest) = target.parse::<Digest>() else {
+        return Ok(Some(0));
+    };
+    let size = tx.first(
+        "SELECT b.size FROM blobs b JOIN repo_blobs l ON l.blob_id = b.id
+         WHERE b.digest = ?2 AND l.repo_id = ?1 AND l.hidden_at IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM repo_blobs o WHERE o.blob_id = b.id AND o.repo_id <> ?1)
+           AND NOT EXISTS (SELECT 1 FROM manifest_blobs e WHERE e.repo_id = ?1 AND e.blob_id = b.id)",
+        values![repo, &digest],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    Ok(Some(size.unwrap_or(0)))
+}
+
+/// Bytes of the blobs that only this repository has.
+fn freed_by_repository(tx: &mut Tx<'_>, repo: i64) -> Result<Option<u64>, Error> {
+    let sizes: Vec<(i64, u64)> = tx.query(
+        "SELECT b.id, b.size FROM repo_blobs l JOIN blobs b ON b.id = l.blob_id WHERE l.repo_id = ?1
+           AND NOT EXISTS (SELECT 1 FROM repo_blobs o WHERE o.blob_id = l.blob_id AND o.repo_id <> ?1) LIMIT ?2",
+        values![repo, BLOBS_MAX],
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(sum(sizes))
+}
+
+/// Each blob once; none where there may be more.
+fn sum(mut sizes: Vec<(i64, u64)>) -> Option<u64> {
+    if sizes.len() >= BLOBS_MAX {
+        return None;
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    Some(sizes.into_iter().map(|(_, size)| size).sum())
+}
+
+/// The operation that took away what is named so; none if nothing of that name is in the trash.
+pub fn find_in_trash(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    what: Option<&oci::Reference>,
+    now: i64,
+) -> Result<Option<i64>, Error> {
+    let newest = |row: &Row<'_>| row.get::<i64>(0);
+    match what {
+        None => tx.first(
+            "SELECT r.delete_op FROM repos r WHERE r.name = ?1 AND r.deleted_at IS NOT NULL AND r.purge_at IS NOT NULL
+             ORDER BY r.id DESC LIMIT 1",
+            values![repo],
+            newest,
+        ),
+        Some(oci::Reference::Tag(tag)) => tx.first(
+            "SELECT o.id FROM repos r JOIN tag_events e ON e.repo_id = r.id JOIN ops o ON o.id = e.op_id
+             WHERE r.name = ?1 AND r.deleted_at IS NULL AND e.name = ?2 AND e.new_digest IS NULL
+               AND o.until > ?3 AND o.undone_by IS NULL ORDER BY e.seq DESC LIMIT 1",
+            values![repo, tag, now],
+            newest,
+        ),
+        Some(oci::Reference::Digest(digest)) => {
+            let manifest = tx.first(
+                "SELECT m.trash_op FROM repos r JOIN manifests m ON m.repo_id = r.id
+                 WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2
+                   AND m.trashed_at IS NOT NULL AND m.trash_op IS NOT NULL",
+                values![repo, digest],
+                newest,
+            )?;
+            match manifest {
+                Some(op) => Ok(Some(op)),
+                None => find_blob(tx, repo, digest, now),
+            }
+        }
+    }
+}
+
+fn find_blob(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    digest: &Digest,
+    now: i64,
+) -> Result<Option<i64>, Error> {
+    tx.first(
+        "SELECT o.id FROM repos r JOIN ops o ON o.repo_id = r.id
+         WHERE r.name = ?1 AND r.deleted_at IS NULL AND o.until > ?3 AND o.undone_by IS NULL AND o.kind = ?4
+           AND o.target = ?2 ORDER BY o.until DESC, o.id DESC LIMIT 1",
+        values![repo, &digest.to_string(), now, OpKind::Unlink as i64],
+        |row: &Row<'_>| row.get(0),
+    )
+}

@@ -1,0 +1,157 @@
+//! Somebody deletes or overwrites what others need, and it comes back; whoever asks meanwhile is told how.
+//!
+//! Source: docs/history.md.
+
+use crate::harness::{Image, Landfall};
+
+const REPO: &str = "team/app";
+
+#[test]
+fn an_overwritten_tag_goes_back_and_its_history_says_who_did_what() {
+    let landfall = Landfall::start();
+    let good = landfall.push(REPO, "latest", &Image::new("good")).digest();
+    let wrong = landfall.push(REPO, "latest", &Image::new("wrong")).digest();
+    let plan = landfall.done(&["tag", "rollback", "team/app:latest", "--dry-run"]);
+    assert!(plan.contains("->"), "{plan}");
+    let moved = landfall.done_json(&["tag", "rollback", "team/app:latest", "--yes"]);
+    assert_eq!(
+        (&moved["from"], &moved["to"]),
+        (&wrong.clone().into(), &good.clone().into())
+    );
+    let history = landfall.done_json(&["tag", "history", "team/app:latest"]);
+    assert_eq!(history["schema"], "landfall.tag.history/1");
+    let steps = history["items"].as_array().unwrap();
+    assert_eq!(steps.len(), 3);
+    assert_eq!(steps[0]["kind"], "rolled_back");
+    assert!(
+        steps[0]["by"].as_str().unwrap().starts_with("local:"),
+        "{history}"
+    );
+    assert_eq!(steps[1]["from"], "127.0.0.1");
+    let list = landfall.done_json(&["tag", "list", REPO]);
+    assert_eq!(list["items"][0]["digest"], good);
+    let seq = steps[1]["seq"].to_string();
+    let moved = landfall.done_json(&["tag", "rollback", "team/app:latest", "--to", &seq, "--yes"]);
+    assert_eq!(moved["to"], wrong);
+}
+
+#[test]
+fn a_push_is_not_in_the_trash_and_no_number_takes_it_back() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "latest", &Image::new("good"));
+    let pushed = landfall.push(REPO, "latest", &Image::new("better")).digest();
+    for number in ["1", "2"] {
+        for more in [&[][..], &["--force"], &["--dry-run"]] {
+            let refused = landfall.does(&[&["trash", "restore", number], more].concat());
+            assert_eq!(refused.code, Some(6), "{refused:?}");
+            assert!(refused.stderr.contains("landfall tag rollback"), "{refused:?}");
+        }
+    }
+    let list = landfall.done_json(&["tag", "list", REPO]);
+    assert_eq!(list["items"][0]["digest"], pushed);
+    let history = landfall.done_json(&["tag", "history", "team/app:latest"]);
+    assert_eq!(history["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_pull_of_a_deleted_tag_says_how_to_bring_it_back() {
+    let landfall = Landfall::start();
+    let digest = landfall.push(REPO, "1.2", &Image::new("needed")).digest();
+    landfall.done(&["tag", "delete", "team/app:1.2", "--yes"]);
+    let refused = landfall.get_manifest(REPO, "1.2").expect(404);
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(
+        text.contains("team/app:1.2 was deleted") && text.contains("`landfall trash restore team/app:1.2`"),
+        "{text}"
+    );
+    let trash = landfall.done_json(&["trash", "list"]);
+    assert_eq!(trash["items"][0]["kind"], "tag");
+    let restored = landfall.done_json(&["trash", "restore", "team/app:1.2"]);
+    assert_eq!(restored["tags"][0], "1.2");
+    landfall.get_manifest(REPO, "1.2").expect(200);
+    landfall.delete_manifest(REPO, &digest).expect(202);
+    let restored = landfall.done(&["trash", "restore", &format!("team/app@{digest}")]);
+    assert!(restored.contains("team/app:1.2"), "{restored}");
+    landfall.get_manifest(REPO, "1.2").expect(200);
+}
+
+#[test]
+fn a_repository_is_deleted_restored_and_renamed() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "latest", &Image::new("app"));
+    landfall.done(&["repo", "set", REPO, "--undo-window", "30d"]);
+    assert!(landfall.done(&["repo", "show", REPO]).contains("30d"));
+    let plan = landfall.done(&["repo", "delete", REPO, "--dry-run"]);
+    assert!(plan.contains("1 tags"), "{plan}");
+    landfall.done(&["repo", "delete", REPO, "--yes"]);
+    let refused = landfall.get_manifest(REPO, "latest").expect(404);
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(text.contains("`landfall trash restore team/app`"), "{text}");
+    landfall.done(&["repo", "restore", REPO]);
+    landfall.get_manifest(REPO, "latest").expect(200);
+    landfall.done(&["repo", "rename", REPO, "prod/app", "--yes"]);
+    landfall.get_manifest("prod/app", "latest").expect(200);
+    let refused = landfall.get_manifest(REPO, "latest").expect(404);
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(text.contains("was renamed to prod/app"), "{text}");
+    let list = landfall.done_json(&["repo", "list"]);
+    assert_eq!(list["items"][0]["name"], "prod/app");
+}
+
+#[test]
+fn an_emptied_trash_gives_nothing_back_and_bad_words_are_refused() {
+    let landfall = Landfall::start();
+    let digest = landfall.push(REPO, "latest", &Image::new("gone")).digest();
+    landfall.delete_manifest(REPO, &digest).expect(202);
+    let plan = landfall.done(&["trash", "empty", "--dry-run"]);
+    assert!(plan.contains("1 deletes"), "{plan}");
+    landfall.done(&["trash", "empty", "--yes"]);
+    assert_eq!(
+        landfall.done_json(&["trash", "list"])["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    for (args, code) in [
+        (vec!["trash", "restore", "team/app:other"], 5),
+        (vec!["trash", "restore", "999"], 5),
+        (vec!["trash", "restore", "Team/App"], 2),
+        (vec!["trash", "empty", "--older-than", "soon"], 2),
+        (vec!["trash", "empty"], 2),
+        (vec!["trash", "list", "nosuch"], 5),
+        (vec!["trash", "empty", "--repo", "nosuch", "--yes"], 5),
+        (vec!["tag", "history", "team/app:never"], 5),
+        (vec!["tag", "rollback", "team/app:never", "--yes"], 5),
+        (vec!["tag", "rollback", "team/app", "--yes"], 2),
+        (vec!["tag", "delete", "team/app:never", "--yes"], 5),
+        (vec!["repo", "show", "nowhere"], 5),
+        (vec!["repo", "rename", "nowhere", "x", "--yes"], 5),
+    ] {
+        let output = landfall.does(&args);
+        assert_eq!(output.code, Some(code), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_plan_does_not_read_as_done() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "latest", &Image::new("app"));
+    for args in [["tag", "delete", "team/app:latest"], ["repo", "delete", REPO]] {
+        let asked = landfall.does(&args);
+        assert_eq!(asked.code, Some(2), "{asked:?}");
+        assert!(asked.stderr.contains("would be deleted"), "{asked:?}");
+        assert!(!asked.stderr.contains(" is deleted"), "{asked:?}");
+    }
+    let refused = landfall.does(&["tag", "delete", "team/app:nope", "--yes"]);
+    assert_eq!((refused.code, &*refused.stdout), (Some(5), ""), "{refused:?}");
+    assert!(!refused.stderr.contains("deleted;"), "{refused:?}");
+    let done = landfall.does(&["tag", "delete", "team/app:latest", "--yes"]);
+    assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
+    assert!(done.stdout.contains("team/app:latest is deleted"), "{done:?}");
+    let again = landfall.does(&["tag", "delete", "team/app:latest", "--dry-run"]);
+    assert!(
+        again.code == Some(5) && again.stderr.contains("deleted already"),
+        "{again:?}"
+    );
+}
