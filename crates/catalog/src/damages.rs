@@ -259,7 +259,7 @@ fn damaged(row: &Row<'_>) -> Result<Damaged, Error> {
     })
 }
 
-/// Live manifests that need what `digest` names, with the tags that lead to them, at most [`NEEDED_MAX`].
+/// Live manifests that need what `digest` names, with the tags that lead to them, at most `NEEDED_MAX`.
 pub fn who_needs(tx: &mut Tx<'_>, digest: &Digest) -> Result<Vec<Needs>, Error> {
     let manifest = |row: &Row<'_>| {
         let needs = Needs {

@@ -174,7 +174,8 @@ impl Deleted {
         }
     }
 
-    /// Notes that what was not touched since may come back; nothing if the manifest itself was.
+    /// Notes what may come back: manifests that were not touched since, and tags that are free; nothing if the manifest
+    /// itself was touched.
     fn back(&self, ledger: &mut Ledger) -> Option<Back> {
         let (root, _) = self.manifests.first()?;
         let still = |(key, attempt): &(Key, usize)| {
@@ -185,11 +186,12 @@ impl Deleted {
         if manifests.first() != Some(root) {
             return None;
         }
-        let still = |(key, attempt): &(Key, usize)| {
+        // A tag that is free comes back, also one that was set and deleted again since.
+        let free = |(key, _): &(Key, usize)| {
             let tag = ledger.tags.get(key)?;
-            is_last(tag, *attempt).then(|| key.clone())
+            (tag.certain() == Some(&None)).then(|| key.clone())
         };
-        let tags: Vec<Key> = self.tags.iter().filter_map(still).collect();
+        let tags: Vec<Key> = self.tags.iter().filter_map(free).collect();
         let mut coming = |key: Key| ledger.try_change(&key, true).map(|attempt| (key, attempt));
         let manifests = manifests.into_iter().filter_map(&mut coming).collect();
         let mut coming = |key: Key| {

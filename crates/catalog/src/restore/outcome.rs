@@ -24,14 +24,14 @@ pub enum Restored {
         manifests: Vec<Digest>,
         /// Tags that are as they were.
         tags: Vec<Tag>,
-        /// Tags that were set or deleted by somebody since, and stay as they are.
+        /// Tags that somebody set since and that still stand; they stay as they are.
         taken: Vec<TakenTag>,
         /// Manifests that are purged, and the tags that led to them with them.
         gone: Vec<Digest>,
     },
     /// The repository is there again, with all that it held.
     Repository(RepositoryName),
-    /// Nothing: all that would come back is tags that somebody set or deleted since.
+    /// Nothing: all that would come back is tags that somebody set since.
     Taken(Vec<TakenTag>),
     /// Nothing: another repository has that name by now.
     NameTaken(RepositoryName),
@@ -47,7 +47,7 @@ pub enum Restored {
     Gone,
 }
 
-/// A tag that is not as the operation left it.
+/// A tag that is not free to come back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TakenTag {
     /// Its name.
