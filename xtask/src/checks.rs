@@ -49,7 +49,7 @@ pub(crate) fn release(house: &House) -> Outcome {
         release::build(house, Effort::Tested)?;
     }
     println!("under test: {}", house.landfall().display());
-    let mut tally = image::assemble(house, &house.landfall())?;
+    let mut tally = image::assemble(house, &house.landfall(), Effort::Tested)?;
     tally += package::debian(house, &house.landfall())?;
     Ok(tally)
 }

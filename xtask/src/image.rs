@@ -4,7 +4,8 @@
 //! in one layer. The archive is an OCI layout and at the same time what `docker load` reads. For the same program, commit and
 //! `SOURCE_DATE_EPOCH` it is the same bytes, on every machine: the authorities are Mozilla's list as a crate has it, which
 //! `Cargo.lock` fixes, as it fixes the compressor, and nothing else of the machine that packs goes in.
-//! Units: [`IMAGE_BYTES_MAX`] is for the archive, whose layer is compressed: what a registry keeps and a client pulls. Fails: a program that is not static, an image that is too big.
+//! Units: [`IMAGE_BYTES_MAX`] is for the files of the image as published, unpacked; a registry keeps, and a client pulls, half as
+//! much, because the layer is compressed. Fails: a program that is not static, an image that is too big.
 //! Source: image-spec "Image Layout" and "Image Configuration"; `Healthcheck` is Docker's addition to the latter.
 
 use std::fs;
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::House;
 use crate::archive::{Archive, ROOT};
 use crate::outcome::{Failure, Outcome, Tally, words};
+use crate::release::Effort;
 
 /// An image is pulled often, by machines with little room.
 const IMAGE_BYTES_MAX: usize = 25_000_000;
@@ -35,15 +37,14 @@ pub(crate) fn path(house: &House) -> PathBuf {
     house.root.join("target/image/landfall.tar")
 }
 
-/// Packs a static program into an image.
-pub(crate) fn assemble(house: &House, program: &Path) -> Outcome {
+/// Packs a static program into an image. The one that tests use was compiled in less time, and may be larger.
+pub(crate) fn assemble(house: &House, program: &Path, effort: Effort) -> Outcome {
     let bytes = read(program)?;
     demand_static(&bytes, program)?;
-    let archive = pack(house, bytes, epoch(house)?)?;
-    if archive.len() > IMAGE_BYTES_MAX {
+    let Packed { archive, unpacked } = pack(house, bytes, epoch(house)?)?;
+    if matches!(effort, Effort::Published) && unpacked > IMAGE_BYTES_MAX {
         return Err(Failure::new(format!(
-            "the image has {} bytes, more than the {IMAGE_BYTES_MAX} that it may have",
-            archive.len()
+            "the image has {unpacked} bytes unpacked, more than the {IMAGE_BYTES_MAX} that it may have"
         )));
     }
     let path = path(house);
@@ -53,16 +54,25 @@ pub(crate) fn assemble(house: &House, program: &Path) -> Outcome {
         .map_err(describe)?;
     fs::write(&path, &archive).map_err(describe)?;
     println!(
-        "image: {}, {} KiB, {}",
+        "image: {}, {} KiB, {} KiB unpacked, {}",
         path.display(),
         archive.len() / 1024,
+        unpacked / 1024,
         digest(&archive)
     );
     Ok(Tally::ONE)
 }
 
+/// An image.
+#[derive(PartialEq, Eq, Debug)]
+struct Packed {
+    archive: Vec<u8>,
+    /// How many bytes its one layer has when it is unpacked.
+    unpacked: usize,
+}
+
 /// The whole archive, with this time on everything.
-fn pack(house: &House, program: Vec<u8>, epoch: u64) -> Result<Vec<u8>, Failure> {
+fn pack(house: &House, program: Vec<u8>, epoch: u64) -> Result<Packed, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let layer = layer(house, program)?.into_bytes(epoch)?;
     let created = created(epoch)?;
@@ -81,7 +91,10 @@ fn pack(house: &House, program: Vec<u8>, epoch: u64) -> Result<Vec<u8>, Failure>
         "org.opencontainers.image.created": created,
     });
     let config = config(&layer, &labels, &created).to_string().into_bytes();
-    archive(compressed(&layer)?, config, &labels, version).into_bytes(epoch)
+    Ok(Packed {
+        archive: archive(compressed(&layer)?, config, &labels, version).into_bytes(epoch)?,
+        unpacked: layer.len(),
+    })
 }
 
 /// The file system of the container.
@@ -300,7 +313,12 @@ mod tests {
     fn packing_the_same_program_twice_makes_the_same_bytes() {
         let pack = || pack(&house(), b"a program".to_vec(), 1_800_000_000).unwrap();
         let (first, second) = (pack(), pack());
-        assert!(first == second, "{} and {}", digest(&first), digest(&second));
+        assert!(
+            first == second,
+            "{} and {}",
+            digest(&first.archive),
+            digest(&second.archive)
+        );
     }
 
     /// The authorities are those of the lock file: openssl reads them, whatever this machine itself trusts.

@@ -170,7 +170,7 @@ fn program_to_measure(house: &House) -> Outcome {
 
 fn published_image(house: &House) -> Outcome {
     release::build(house, Effort::Published)?;
-    image::assemble(house, &release::path(house, Effort::Published))
+    image::assemble(house, &release::path(house, Effort::Published), Effort::Published)
 }
 
 fn test(house: &House, chosen: &[Step]) -> bool {
