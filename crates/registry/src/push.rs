@@ -12,7 +12,7 @@ use access::{Permit, Push};
 use bytes::Bytes;
 use catalog::{Child, Edge, EdgeKind, NewManifest, PutManifest};
 use oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Tag};
-use sha2::{Digest as _, Sha256, Sha512};
+use store::Hasher;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Error, Registry};
@@ -144,9 +144,9 @@ impl Registry {
         let rules = self.rules();
         let manifest = Manifest::parse(&push.body, push.content_type.as_deref())?;
         let (digest, tags) = match push.reference {
-            Reference::Tag(tag) => (digest_of(Algorithm::Sha256, &push.body), vec![tag]),
+            Reference::Tag(tag) => (Hasher::digest(Algorithm::Sha256, &push.body), vec![tag]),
             Reference::Digest(expected) => {
-                let actual = digest_of(expected.algorithm(), &push.body);
+                let actual = Hasher::digest(expected.algorithm(), &push.body);
                 if actual != expected {
                     return Err(Error::DigestMismatch { expected, actual });
                 }
@@ -237,12 +237,5 @@ pub(crate) fn platform_text(platform: &oci::Platform) -> String {
     match &platform.variant {
         Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
         None => format!("{}/{}", platform.os, platform.architecture),
-    }
-}
-
-pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
-    match algorithm {
-        Algorithm::Sha256 => Digest::Sha256(Sha256::digest(bytes).into()),
-        Algorithm::Sha512 => Digest::Sha512(Box::new(Sha512::digest(bytes).into())),
     }
 }

@@ -10,44 +10,53 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 /// A running hash.
 #[derive(Clone, Debug)]
-pub(crate) enum Hasher {
+pub struct Hasher(Running);
+
+#[derive(Clone, Debug)]
+enum Running {
     Sha256(Sha256),
     Sha512(Sha512),
 }
 
 impl Hasher {
-    pub(crate) fn new(algorithm: Algorithm) -> Self {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new(algorithm: Algorithm) -> Self {
         match algorithm {
-            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
-            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+            Algorithm::Sha256 => Self(Running::Sha256(Sha256::new())),
+            Algorithm::Sha512 => Self(Running::Sha512(Sha512::new())),
         }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Sha512(hasher) => hasher.update(bytes),
+    /// Takes the next bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            Running::Sha256(hasher) => hasher.update(bytes),
+            Running::Sha512(hasher) => hasher.update(bytes),
         }
     }
 
-    pub(crate) fn finish(self) -> Digest {
-        match self {
-            Self::Sha256(hasher) => Digest::Sha256(hasher.finalize().into()),
-            Self::Sha512(hasher) => Digest::Sha512(Box::new(hasher.finalize().into())),
+    /// The digest of all of them.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        match self.0 {
+            Running::Sha256(hasher) => Digest::Sha256(hasher.finalize().into()),
+            Running::Sha512(hasher) => Digest::Sha512(Box::new(hasher.finalize().into())),
         }
     }
 
     /// The digest of `bytes`.
-    pub(crate) fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+    #[must_use]
+    pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
         let mut hasher = Self::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }
 
     pub(crate) fn state(&self) -> Vec<u8> {
-        match self {
-            Self::Sha256(hasher) => hasher.serialize().to_vec(),
-            Self::Sha512(hasher) => hasher.serialize().to_vec(),
+        match &self.0 {
+            Running::Sha256(hasher) => hasher.serialize().to_vec(),
+            Running::Sha512(hasher) => hasher.serialize().to_vec(),
         }
     }
 
@@ -56,11 +65,15 @@ impl Hasher {
         match algorithm {
             Algorithm::Sha256 => {
                 let state = SerializedState::<Sha256>::try_from(state).ok()?;
-                Sha256::deserialize(&state).ok().map(Self::Sha256)
+                Sha256::deserialize(&state)
+                    .ok()
+                    .map(|hasher| Self(Running::Sha256(hasher)))
             }
             Algorithm::Sha512 => {
                 let state = SerializedState::<Sha512>::try_from(state).ok()?;
-                Sha512::deserialize(&state).ok().map(Self::Sha512)
+                Sha512::deserialize(&state)
+                    .ok()
+                    .map(|hasher| Self(Running::Sha512(hasher)))
             }
         }
     }

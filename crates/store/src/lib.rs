@@ -21,4 +21,5 @@ pub use fs::{
     Intake, Plan, Published, REREAD_STEP, Reconciled, Reread, Revival, Revived, Room, Seen, Shard, Step,
     Trust, Upload, UploadFile, Verdict, Verified, existing,
 };
+pub use hash::Hasher;
 pub use location::{BadLocation, Location};

@@ -5,22 +5,18 @@
 //! Fails: what is wrong with the source is a `Found`; a full or failing disk of ours is an `Error`.
 
 use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use catalog::{AdoptedBlob, Place};
-use oci::{Algorithm, Digest};
-use sha2::{Sha256, Sha512};
+use oci::Digest;
 use store::{Brought, Forecast, InFlight, Trust};
 
 use super::Verify;
 use super::report::Found;
-use crate::push::digest_of;
+use crate::hashing::hash_all;
 use crate::{Error, Registry};
-
-/// The step in which a file is hashed.
-const STEP: usize = 1024 * 1024;
 
 /// A blob that is to be brought.
 #[derive(Clone, Debug)]
@@ -115,7 +111,7 @@ async fn bring_small(wanted: Wanted, size: u64) -> Result<Result<Arrival, Found>
             Ok(bytes) => bytes,
             Err(error) => return Err(Found::unreadable(&error)),
         };
-        if digest_of(wanted.digest.algorithm(), &bytes) != wanted.digest {
+        if store::Hasher::digest(wanted.digest.algorithm(), &bytes) != wanted.digest {
             return Err(Found::WrongHash {
                 digest: wanted.digest.to_string(),
             });
@@ -148,7 +144,7 @@ async fn look(wanted: &Wanted) -> Result<Result<u64, Found>, Error> {
             }
             Err(error) => return Err(Found::unreadable(&error)),
         };
-        if size == 0 && digest_of(wanted.digest.algorithm(), &[]) != wanted.digest {
+        if size == 0 && store::Hasher::digest(wanted.digest.algorithm(), &[]) != wanted.digest {
             return Err(Found::EmptyData { digest: digest() });
         }
         match wanted.size {
@@ -167,29 +163,15 @@ async fn look(wanted: &Wanted) -> Result<Result<u64, Found>, Error> {
 
 /// Hashes the content.
 fn check(wanted: &Wanted) -> Result<(), Found> {
-    let same = match wanted.digest.algorithm() {
-        Algorithm::Sha256 => hash::<Sha256>(&wanted.data),
-        Algorithm::Sha512 => hash::<Sha512>(&wanted.data),
-    }
-    .map_err(|error| Found::unreadable(&error))?;
-    if same == wanted.digest.raw() {
+    let found = fs::File::open(&wanted.data)
+        .and_then(|mut file| hash_all(&mut file, wanted.digest.algorithm(), |_| Ok(())));
+    let (found, _) = found.map_err(|error| Found::unreadable(&error))?;
+    if found == wanted.digest {
         Ok(())
     } else {
         Err(Found::WrongHash {
             digest: wanted.digest.to_string(),
         })
-    }
-}
-
-fn hash<H: sha2::Digest>(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    let mut hasher = H::new();
-    let mut buffer = vec![0; STEP];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().to_vec()),
-            read => hasher.update(&buffer[..read]),
-        }
     }
 }
 

@@ -11,9 +11,9 @@ use std::path::Path;
 use catalog::{Child, Edge, EdgeKind, NewManifest, Precondition};
 use oci::{Digest, Manifest, RepositoryName, media_types};
 use serde::Deserialize;
+use store::Hasher;
 
 use super::report::Found;
-use crate::push::digest_of;
 
 /// Docker schema 1, signed: its type is not in the document.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
@@ -49,7 +49,7 @@ pub(super) fn read(
     bytes_max: u64,
 ) -> Result<Document, Found> {
     let body = read_body(path, digest, bytes_max)?;
-    let actual = digest_of(digest.algorithm(), &body);
+    let actual = Hasher::digest(digest.algorithm(), &body);
     if actual != *digest {
         return Err(Found::WrongHash {
             digest: digest.to_string(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::BackupError;
 use super::place::{refuse_inside, refuse_other};
-use crate::hashing::{Hashing, hash_all};
+use crate::hashing::hash_all;
 
 /// The form that is written here. A higher one is left to those who know it.
 pub(super) const FORMAT: u32 = 1;
@@ -276,7 +276,7 @@ impl Vault {
         let draft = path.with_added_extension(DRAFT);
         let refused = |error| BackupError::write(&draft, error);
         let mut file = private(&draft).map_err(refused)?;
-        let mut hashing = Hashing::new(Algorithm::Sha256);
+        let mut hashing = store::Hasher::new(Algorithm::Sha256);
         let mut bytes = Vec::new();
         source
             .read_to_end(&mut bytes)

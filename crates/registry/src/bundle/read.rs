@@ -58,7 +58,7 @@ impl Bundle {
                 FIRST if record.is_none() => {
                     let text = document(&mut entry, size).map_err(broken)?;
                     record = Some(parse(path, &text)?);
-                    digest = crate::push::digest_of(Algorithm::Sha256, &text).to_string();
+                    digest = store::Hasher::digest(Algorithm::Sha256, &text).to_string();
                 }
                 _ if record.is_none() => {
                     return Err(BundleError::damaged(

@@ -18,7 +18,6 @@ use super::read::Bundle;
 use super::record::{BundleBase, BundleEnd, BundleNote, BundleRecord, FIRST, FORMAT, LAST, MADE};
 use crate::backup::local::LocalCopy;
 use crate::backup::{BackupError, Reached};
-use crate::hashing::Hashing;
 use crate::{Error, Registry};
 
 mod contents;
@@ -338,7 +337,7 @@ impl Job {
             .map_err(refused)?;
         let text =
             serde_json::to_vec_pretty(record).map_err(|error| BundleError::write(draft, error.into()))?;
-        let mut hashing = Hashing::new(oci::Algorithm::Sha256);
+        let mut hashing = store::Hasher::new(oci::Algorithm::Sha256);
         hashing.update(&text);
         let end = BundleEnd {
             id: record.id.clone(),

@@ -6,14 +6,13 @@
 
 use catalog::{Damaged, Place, Tx};
 use oci::Digest;
-use store::Plan;
+use store::{Hasher, Plan};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::is_digest;
 use super::source::{Source, SourceError};
 use crate::adopt::RemoteError;
-use crate::push::digest_of;
 use crate::{Body, Error, Registry};
 
 /// Damaged things of one look at the catalog.
@@ -155,7 +154,7 @@ impl Registry {
         }
         let digest = damaged.digest;
         if !is_digest(&digest, &document) {
-            let actual = digest_of(digest.algorithm(), &document);
+            let actual = Hasher::digest(digest.algorithm(), &document);
             return Err(Error::DigestMismatch {
                 expected: digest,
                 actual,

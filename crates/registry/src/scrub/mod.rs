@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 
 use catalog::{DamageCause, Damaged, Needs, Tx};
 use oci::Digest;
+use store::Hasher;
 
-use crate::push::digest_of;
 use crate::{Error, Registry};
 
 pub use folder::{FileBody, FolderSource};
@@ -141,7 +141,7 @@ impl Registry {
 
 /// Whether bytes are what the digest names.
 pub(crate) fn is_digest(digest: &Digest, bytes: &[u8]) -> bool {
-    digest_of(digest.algorithm(), bytes) == *digest
+    Hasher::digest(digest.algorithm(), bytes) == *digest
 }
 
 fn content(tx: &mut Tx<'_>, damaged: Damaged) -> Result<DamagedContent, catalog::Error> {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use catalog::{AdoptedManifest, AdoptedTag, TagOutcome, Tx};
 use oci::{Algorithm, Digest, RepositoryName, Tag};
+use store::Hasher;
 use tokio_util::sync::CancellationToken;
 
 use super::Watcher;
@@ -22,7 +23,6 @@ use super::document::{self, Document};
 use super::report::{DAMAGES_MAX, Damage, Found, Progress, Report};
 use super::source::{Remote, RemoteError};
 use super::steps::KEEP_MS;
-use crate::push::digest_of;
 use crate::{Error, Registry};
 
 struct Visit<'a, R> {
@@ -253,7 +253,7 @@ impl<'a, R: Remote> Visit<'a, R> {
         };
         let wanted: Option<Digest> = reference.parse().ok().or(fetched.digest);
         let algorithm = wanted.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
-        let digest = digest_of(algorithm, &fetched.body);
+        let digest = Hasher::digest(algorithm, &fetched.body);
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
             let digest = wanted.to_string();
             return Ok(Err(Found::WrongHash { digest }));

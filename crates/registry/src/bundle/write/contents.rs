@@ -14,7 +14,6 @@ use super::super::record::{BundleManifest, BundleRepository, BundleTag, content}
 use super::pen::Pen;
 use super::{Placed, Touched, time_text};
 use crate::Error;
-use crate::hashing::Hashing;
 
 /// Rows that are read at once.
 const PAGE: usize = 256;
@@ -169,7 +168,7 @@ impl Plan {
             .map_err(|error| damaged(error.to_string()))?;
         let mut proving = Proving {
             source,
-            hashing: Hashing::new(blob.digest.algorithm()),
+            hashing: store::Hasher::new(blob.digest.algorithm()),
         };
         pen.stream(path, blob.size, &mut proving)?
             .map_err(|error| damaged(error.to_string()))?;
@@ -206,7 +205,7 @@ impl Plan {
 /// Bytes that are hashed as they are read.
 struct Proving {
     source: store::BlobReader,
-    hashing: Hashing,
+    hashing: store::Hasher,
 }
 
 impl Read for Proving {
