@@ -182,6 +182,11 @@ impl Docker {
         run(self.command().args(arguments))
     }
 
+    /// Takes every image away. What it keeps of them is their manifests, which a pull by digest does not ask for again.
+    pub fn forget_all_images(&self) {
+        self.run(&["image", "prune", "--all", "--force"]).succeeded();
+    }
+
     /// `ctr` with these arguments, on the engine's own containerd.
     #[must_use]
     pub fn ctr(&self, arguments: &[&str]) -> Ran {
@@ -198,6 +203,16 @@ impl Docker {
     pub fn folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// The digest that docker named when it had pushed or pulled an image.
+#[must_use]
+pub fn digest_in(said: &Ran) -> String {
+    let words = said.stdout();
+    let digest = words.split_whitespace().find(|word| word.starts_with("sha256:"));
+    digest
+        .unwrap_or_else(|| panic!("docker named no digest:\n{words}"))
+        .to_owned()
 }
 
 /// A program that ends with the journey.

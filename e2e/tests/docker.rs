@@ -6,7 +6,7 @@ use std::fs;
 
 use e2e::command::{program, run};
 use e2e::dice::Dice;
-use e2e::docker::Docker;
+use e2e::docker::{Docker, digest_in};
 use e2e::image::write_build_folder;
 use e2e::landfall::{self, Landfall, Launch};
 use e2e::traffic::Traffic;
@@ -60,20 +60,15 @@ fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
     let pushed = docker
         .run(&["push", &format!("{image}:1")])
         .succeeded()
-        .says("1: digest: sha256:")
-        .stdout();
-    let digest = pushed
-        .split_whitespace()
-        .find(|word| word.starts_with("sha256:"))
-        .unwrap()
-        .to_owned();
+        .says("1: digest: sha256:");
+    let digest = digest_in(&pushed);
 
     for reference in [
         format!("{image}:1"),
         format!("{image}:1@{digest}"),
         format!("{image}@{digest}"),
     ] {
-        forget_all_images(&docker);
+        docker.forget_all_images();
         docker
             .run(&["pull", &reference])
             .succeeded()
@@ -93,7 +88,7 @@ fn a_developer_logs_in_pushes_and_pulls_by_tag_and_by_digest() {
     }
 
     docker.run(&["logout", &registry]).succeeded();
-    forget_all_images(&docker);
+    docker.forget_all_images();
     docker
         .run(&["pull", &format!("{image}:1")])
         .failed()
@@ -143,7 +138,7 @@ fn layers_that_the_registry_has_are_not_sent_again() {
         "the configuration: {requests:?}"
     );
 
-    forget_all_images(&docker);
+    docker.forget_all_images();
     docker.run(&["pull", &second]).succeeded();
 }
 
@@ -176,7 +171,7 @@ fn images_of_two_platforms_become_one_and_each_machine_gets_its_own() {
         .says("arm64");
     for reference in [several, format!("{name}@{digest}")] {
         for platform in ["amd64", "arm64"] {
-            forget_all_images(&docker);
+            docker.forget_all_images();
             let on = format!("--platform=linux/{platform}");
             docker.run(&["pull", &on, &reference]).succeeded();
             let found = docker
@@ -207,35 +202,13 @@ fn a_tag_moves_and_the_old_image_stays_under_its_digest() {
                 &docker.folder("build").display().to_string(),
             ])
             .succeeded();
-        let pushed = docker.run(&["push", &tag]).succeeded().stdout();
-        digests.push(
-            pushed
-                .split_whitespace()
-                .find(|word| word.starts_with("sha256:"))
-                .unwrap()
-                .to_owned(),
-        );
+        digests.push(digest_in(&docker.run(&["push", &tag]).succeeded()));
     }
-    forget_all_images(&docker);
+    docker.forget_all_images();
     docker.run(&["pull", &tag]).succeeded().says(&digests[1]);
     docker
         .run(&["pull", &format!("{name}@{}", digests[0])])
         .succeeded()
         .says(&digests[0]);
     assert_ne!(digests[0], digests[1]);
-}
-
-fn forget_all_images(docker: &Docker) {
-    let images = docker
-        .run(&["images", "--quiet", "--no-trunc"])
-        .succeeded()
-        .stdout();
-    let mut images: Vec<&str> = images.lines().collect();
-    images.sort_unstable();
-    images.dedup();
-    if !images.is_empty() {
-        docker
-            .run(&[&["rmi", "--force"], images.as_slice()].concat())
-            .succeeded();
-    }
 }

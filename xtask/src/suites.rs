@@ -30,6 +30,7 @@ pub(crate) fn journeys(house: &House) -> Outcome {
             "https",
             "trust",
             "docker",
+            "undo",
             "containerd",
             "podman",
             "skopeo",

@@ -5,26 +5,20 @@ use std::fs;
 
 use e2e::containers::Containers;
 use e2e::dice::Dice;
-use e2e::docker::Docker;
+use e2e::docker::{Docker, digest_in};
 use e2e::image::write_build_folder;
 use e2e::old_registry::{OldRegistry, fingerprint};
 
 use crate::folder::serve;
 
-fn forget_all_images(docker: &Docker) {
-    docker.run(&["image", "prune", "--all", "--force"]).succeeded();
-}
-
 /// Fetches an image that the engine does not have any more; the digest that it then has.
 fn pull(docker: &Docker, reference: &str) -> String {
-    forget_all_images(docker);
+    docker.forget_all_images();
     let pulled = docker
         .run(&["pull", reference])
         .succeeded()
         .says("Downloaded newer image");
-    let words = pulled.stdout();
-    let digest = words.split_whitespace().find(|word| word.starts_with("sha256:"));
-    digest.unwrap().to_owned()
+    digest_in(&pulled)
 }
 
 #[test]
@@ -44,10 +38,8 @@ fn images_that_docker_pushed_to_the_older_registry_are_pulled_from_us() {
         docker
             .run(&["build", "--tag", &image, &folder.display().to_string()])
             .succeeded();
-        let said = docker.run(&["push", &image]).succeeded().stdout();
-        let digest = said.split_whitespace().find(|word| word.starts_with("sha256:"));
-        pushed.push((tag, digest.unwrap().to_owned()));
-        forget_all_images(&docker);
+        pushed.push((tag, digest_in(&docker.run(&["push", &image]).succeeded())));
+        docker.forget_all_images();
     }
     drop(old);
     let prints = fingerprint(&root.join("docker"));
