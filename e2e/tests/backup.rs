@@ -1,5 +1,5 @@
-//! Backups, as their owner meets them: made while clients push, everything lost, brought back, and pulled by skopeo; and what the
-//! pages about backups and bundles tell a person to type.
+//! Backups, as their owner meets them: made while clients push, everything lost, brought back with what was in the trash, and
+//! pulled by skopeo; and what the pages about backups and bundles tell a person to type.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
@@ -97,6 +97,11 @@ fn a_backup_under_load_brings_everything_back_after_all_was_lost() {
     let launch = Launch::with_data(&landfall::program(), &data);
     let mut landfall = launch.start();
     let index = push(&machine, &landfall, "team/app:1.0", 5);
+    push(&machine, &landfall, "team/app:0.9", 9);
+    let deleted = format!("docker://{}/team/app:0.9", landfall.address());
+    machine
+        .skopeo(&["delete", "--tls-verify=false", &deleted])
+        .succeeded();
     let load = Load::start(landfall.address(), CLIENTS, dice.throw());
     let backup = || says(&["backup", "--to", &target, "--data", &data_text]);
     for _ in 0..3 {
@@ -131,6 +136,10 @@ fn a_backup_under_load_brings_everything_back_after_all_was_lost() {
     audit.expect_clean();
     pull(&machine, &landfall, "team/app:1.0", 5);
     pull(&machine, &landfall, &format!("team/app@{index}"), 5);
+    let here = ["--data", &data_text];
+    says(&[&["trash", "restore", "team/app:0.9"][..], &here].concat()).succeeded();
+    pull(&machine, &landfall, "team/app:0.9", 9);
+    says(&[&["check"][..], &here].concat()).succeeded();
 }
 
 /// Types what a page says in `folder`, where `landfall` is in the path.
