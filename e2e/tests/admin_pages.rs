@@ -1,5 +1,5 @@
-//! The pages about space, damage and the admin API, followed to the letter beside a running server: every command in them is
-//! typed, on a machine where ports are free.
+//! The pages about history, space, damage, rules and the admin API, followed to the letter beside a running server: every
+//! command in them is typed, on a machine where ports are free.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use e2e::command::Ran;
 use e2e::dice::Dice;
-use e2e::docker::Docker;
+use e2e::docker::{Docker, digest_in};
 use e2e::image::write_build_folder;
 use e2e::landfall;
 use e2e::pages::{self, Block};
@@ -76,6 +76,11 @@ impl Admin {
 
     /// Does what a page says, as its reader does; how many commands were typed.
     fn follow(&self, page: &str) -> usize {
+        self.follow_and_look(page, |_| {})
+    }
+
+    /// The same for who looks what came of each command.
+    fn follow_and_look(&self, page: &str, look: impl Fn(&str)) -> usize {
         let (mut typed, mut server) = (0, None);
         for block in pages::blocks(&pages::read(&format!("docs/{page}"))) {
             match block {
@@ -88,6 +93,7 @@ impl Admin {
                             ran.stdout()
                         );
                         typed += 1;
+                        look(&line);
                     }
                 }
                 Block::Typing(text, lines) => {
@@ -135,6 +141,52 @@ impl Drop for Server<'_> {
 fn the_page_about_the_admin_api_can_be_followed() {
     let admin = Admin::new();
     assert!(admin.follow("api.md") >= 6);
+}
+
+/// What the page promises of docker is so: the earlier image after a rollback, help where something was deleted, and all of
+/// it back.
+#[test]
+fn the_page_about_history_can_be_followed() {
+    let admin = Admin::new();
+    let _server = admin.serves("landfall serve", READY);
+    let push = |tag: &str, seed: u64| {
+        write_build_folder(
+            admin.folder.path(),
+            &[("content", &Dice::new(seed).bytes(100_000))],
+        );
+        let image = format!("127.0.0.1:5000/team/app:{tag}");
+        let line = format!("docker build --tag {image} . > built && docker push {image}");
+        digest_in(&admin.types(&line).succeeded())
+    };
+    let pull = |tag: &str| {
+        admin.docker.forget_all_images();
+        admin.types(&format!("docker pull 127.0.0.1:5000/team/app:{tag}"))
+    };
+    let good = push("latest", 13);
+    assert_eq!(push("1.2", 13), good);
+    let wrong = push("latest", 14);
+    assert_eq!(digest_in(&pull("latest").succeeded()), wrong);
+    let page = pages::read("docs/history.md");
+    // All of it but who and when.
+    let what = "not found: manifest unknown: team/app:1.2 was deleted ";
+    let how = "; `landfall trash restore team/app:1.2` brings it back until ";
+    let typed = admin.follow_and_look("history.md", |line| {
+        if line.contains("tag rollback") && line.contains("--yes") {
+            assert_eq!(digest_in(&pull("latest").succeeded()), good);
+        } else if line.contains("tag delete") {
+            let told = pull("1.2").failed();
+            assert!(
+                page.contains(what) && page.contains(how),
+                "the page shows what docker says"
+            );
+            told.says(what).says(how);
+        } else if line.contains("trash restore") || line.contains("repo restore") {
+            assert_eq!(digest_in(&pull("1.2").succeeded()), good);
+        } else if line.contains("repo delete") {
+            pull("1.2").failed().says("`landfall trash restore team/app`");
+        }
+    });
+    assert!(typed >= 9);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What the documents tell a person to type is typed here, and the Chinese pages tell the same. The page about adopting has
-//! its own journey, in `adopt/documents.rs`; those about space and the admin API are followed in `admin_pages.rs`.
+//! its own journey, in `adopt/documents.rs`; those about history, space and the admin API are followed in `admin_pages.rs`.
 //!
 //! Shape: see [`e2e::pages`] for what the comments in a page mean.
 
@@ -136,6 +136,7 @@ fn every_page_with_commands_is_followed_and_the_chinese_ones_tell_people_to_do_t
         "behind-a-proxy.md",
         "commands.md",
         "from-registry.md",
+        "history.md",
         "integrity.md",
         "lan.md",
         "limits.md",
