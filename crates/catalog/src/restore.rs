@@ -275,19 +275,24 @@ impl Restore<'_> {
     }
 }
 
-/// What stands in the way of a tag.
+/// The tag that stands in the way: where it leads, and who set it.
 fn taken(tx: &mut Tx<'_>, repo: Repo, tag: &Tag, wanted: &Digest) -> Result<TakenTag, Error> {
+    let Some((_, now)) = find_tag(tx, repo, tag)? else {
+        return Err(Error::Impossible(format!(
+            "tag {tag} is in the way, but is not there"
+        )));
+    };
     let last = tx.first(
-        "SELECT e.new_digest, e.at, u.name FROM tag_events e JOIN ops o ON o.id = e.op_id
+        "SELECT e.at, u.name FROM tag_events e JOIN ops o ON o.id = e.op_id
          LEFT JOIN users u ON u.id = o.actor WHERE e.repo_id = ?1 AND e.name = ?2 ORDER BY e.seq DESC LIMIT 1",
         values![repo.id, tag],
         |row: &Row<'_>| {
             Ok(TakenTag {
                 tag: tag.clone(),
                 wanted: wanted.clone(),
-                now: row.get(0)?,
-                at: row.get(1)?,
-                by: row.get(2)?,
+                now: now.clone(),
+                at: row.get(0)?,
+                by: row.get(1)?,
             })
         },
     )?;

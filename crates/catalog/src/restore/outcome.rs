@@ -54,8 +54,8 @@ pub struct TakenTag {
     pub tag: Tag,
     /// Where it would lead.
     pub wanted: Digest,
-    /// Where it leads; none if somebody deleted it.
-    pub now: Option<Digest>,
+    /// Where it leads.
+    pub now: Digest,
     /// Who did that.
     pub by: Option<String>,
     /// When.

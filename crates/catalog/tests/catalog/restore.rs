@@ -86,10 +86,7 @@ story!(a_tag_that_was_set_anew_meanwhile_stays, async |house: &House| {
     assert_eq!(tags, [tag("old")]);
     let taken = &taken[0];
     assert_eq!((&taken.tag, &taken.wanted), (&tag("latest"), &old));
-    assert_eq!(
-        (&taken.now, taken.by.as_deref()),
-        (&Some(new.clone()), Some("bee"))
-    );
+    assert_eq!((&taken.now, taken.by.as_deref()), (&new, Some("bee")));
     assert_eq!(house.find("a", "latest").await, Some(new));
     assert_eq!(house.find("a", "old").await, Some(old));
 });

@@ -149,7 +149,7 @@ story!(
         let Restored::Taken(taken) = restore(RestoreWish::default()).await else {
             panic!()
         };
-        assert_eq!((taken[0].now.as_ref(), &taken[0].wanted), (Some(&new), &old));
+        assert_eq!((&taken[0].now, &taken[0].wanted), (&new, &old));
         let wish = RestoreWish {
             as_tag: Some(tag("previous")),
             dry_run: true,

@@ -165,8 +165,9 @@ fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     }
     for taken in &restored.taken {
         eprintln!(
-            "{name}:{} stays as it is, for {} set it since; the old one: landfall tag set {name}:{} {}",
+            "{name}:{} stays at {}, where {} set it since; the old one: landfall tag set {name}:{} {}",
             taken.tag,
+            short(&taken.now),
             taken.by.as_deref().unwrap_or("somebody"),
             taken.tag,
             taken.wanted

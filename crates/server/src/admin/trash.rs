@@ -156,7 +156,7 @@ fn tag_taken(taken: registry::TakenTag) -> TagTaken {
     TagTaken {
         tag: taken.tag.to_string(),
         wanted: taken.wanted.to_string(),
-        now: taken.now.map(|digest| digest.to_string()),
+        now: taken.now.to_string(),
         by: taken.by,
         at: taken.at.into(),
     }
@@ -168,10 +168,7 @@ fn refused(name: &RepositoryName, op: i64, restored: Restored) -> Refusal {
         Restored::Taken(taken) => {
             let tags: Vec<String> = taken
                 .iter()
-                .map(|one| match &one.now {
-                    Some(now) => format!("{name}:{} leads to {now} by now", one.tag),
-                    None => format!("{name}:{} was deleted by somebody else since", one.tag),
-                })
+                .map(|one| format!("{name}:{} leads to {} by now", one.tag, one.now))
                 .collect();
             Refusal::conflict(format!(
                 "{}: --force moves it back, --as NEWTAG brings it back under another name",

@@ -164,7 +164,7 @@ pub struct TrashRestored {
     pub manifests: Vec<String>,
     /// Tags that are as they were.
     pub tags: Vec<String>,
-    /// Tags that somebody set or deleted since, and that stay as they are.
+    /// Tags that somebody set since, and that stay as they are.
     pub taken: Vec<TagTaken>,
     /// Manifests that are gone for good.
     pub gone: Vec<String>,
@@ -177,9 +177,9 @@ pub struct TagTaken {
     pub tag: String,
     /// Where it would lead.
     pub wanted: String,
-    /// Where it leads; none if it was deleted.
-    pub now: Option<String>,
-    /// Who did that.
+    /// Where it leads.
+    pub now: String,
+    /// Who set it so.
     pub by: Option<String>,
     /// When.
     pub at: Time,
