@@ -15,12 +15,12 @@ use crate::origin::Origin;
 use crate::rate::Rate;
 use crate::reader::Reader;
 use crate::settings::{
-    AccessLogFormat, Admin, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits,
-    Listen, Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
+    AccessLogFormat, Auth, FileProbe, Formatter, Gc, Health, Http, IndexPlatforms, Level, Limits, Listen,
+    Log, Medium, Platform, Probe, Settings, Storage, UploadPurging, Urls, Validation,
 };
 use crate::shape::Shape;
-use crate::value::{Count, Fields, Headers, Limit, Patterns, Size, Texts};
-use crate::{assemble_backup, assemble_tls};
+use crate::value::{Count, Fields, Headers, Limit, Patterns, Size};
+use crate::{assemble_admin, assemble_backup, assemble_tls};
 
 /// Whatever is wrong goes to the report; the settings are then not to be used.
 pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut Report) -> Settings {
@@ -29,6 +29,7 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
     let tls = assemble_tls::tls(read, report);
     let is_named = tls.as_ref().is_some_and(|tls| !tls.names.is_empty());
     let auth = own_password_file(auth(read, report), &storage, is_named, read_file);
+    let admin = assemble_admin::admin(read, &storage, report);
     let settings = Settings {
         log: log(read),
         storage,
@@ -36,10 +37,7 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
         http: http(read, is_named, report),
         tls,
         backup: assemble_backup::backup(read, report),
-        admin: Admin {
-            users: read.read::<Texts>("admin.users").0,
-            socket: read.optional("admin.socket"),
-        },
+        admin,
         health: health(read, report),
         validation: validation(read, report),
         limits: Limits {
@@ -57,7 +55,7 @@ pub(crate) fn assemble(read: Reader<'_>, read_file: &ReadFile<'_>, report: &mut 
             read_grace: read.read("gc.read_grace"),
             orphan_hold: read.read("gc.orphan_hold"),
         },
-        undo_window: read.read("trash.undo_window"),
+        undo_window: undo_window(read, report),
         scrub_bytes_per_second: read.read::<Rate>("scrub.rate").0,
         retention: assemble_rules::retention(read, report),
         quotas: assemble_rules::quotas(read, report),
@@ -185,6 +183,20 @@ fn storage(read: Reader<'_>, report: &mut Report) -> Storage {
             .read::<bool>("storage.maintenance.uploadpurging.enabled")
             .then_some(purging),
     }
+}
+
+/// Without one there is no trash to speak of, which somebody may want and nobody should have by a slip.
+fn undo_window(read: Reader<'_>, report: &mut Report) -> Duration {
+    let window: Duration = read.read("trash.undo_window");
+    if window.as_millis() == 0 {
+        let origin = read.origin("trash.undo_window");
+        report.push(
+            Finding::warning(Code::NoUndo, &origin, "the trash brings nothing back")
+                .label("without an undo window deletes are for good at once")
+                .advise("a time such as `1d` leaves one to change one's mind"),
+        );
+    }
+    window
 }
 
 /// A duration that means nothing when it is zero.

@@ -23,6 +23,20 @@ pub(crate) fn backup(read: Reader<'_>, report: &mut Report) -> Backup {
                 .advise("set `backup.to` to a folder on another disk"),
         );
     }
+    if let Some(to) = backup.to.as_ref().filter(|to| !to.is_absolute()) {
+        let origin = read.origin("backup.to");
+        report.push(
+            Finding::error(
+                Code::BadValue,
+                &origin,
+                format!("`backup.to` cannot be `{}`", to.display()),
+            )
+            .label("expected a path from `/` on")
+            .advise(
+                "from where a server and a command are started differs, so each would mean another folder",
+            ),
+        );
+    }
     if backup.keep == Some(0) {
         let origin = read.origin("backup.keep");
         report.push(

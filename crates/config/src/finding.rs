@@ -34,6 +34,8 @@ pub(crate) enum Code {
     NoEffect = 101,
     RegistryVariableUnknown = 102,
     OpenOnPurpose = 103,
+    SocketPathLong = 104,
+    NoUndo = 105,
 }
 
 impl fmt::Display for Code {

@@ -9,6 +9,7 @@
 mod address;
 mod assemble;
 mod assemble_acme;
+mod assemble_admin;
 mod assemble_backup;
 mod assemble_rules;
 mod assemble_tls;

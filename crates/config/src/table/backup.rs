@@ -8,7 +8,7 @@ pub(super) const ROWS: &[Row] = &[
         "backup.to",
         Kind::Path,
         "",
-        "folder of backups, on another disk: where `landfall backup` writes if it is told nothing else, and the only one \
+        "folder of backups, on another disk, as a path from `/` on: where `landfall backup` writes if it is told nothing else, and the only one \
          that may be named over HTTP",
     )
     .ours(),

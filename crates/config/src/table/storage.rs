@@ -56,7 +56,13 @@ pub(super) const ROWS: &[Row] = &[
     row("storage.maintenance.uploadpurging.dryrun", Kind::Bool, "false", "only log what would be removed"),
     row("storage.maintenance.readonly.enabled", Kind::Bool, "false", "refuse writes; pulls work"),
     row("storage.inline_max", Kind::Size, "16KiB", "blobs up to this size lie in the catalog, larger ones in files").ours(),
-    row("trash.undo_window", Kind::Duration(0), "7d", "how long what was deleted or overwritten can be restored").ours(),
+    row(
+        "trash.undo_window",
+        Kind::Duration(0),
+        "7d",
+        "how long what was deleted or overwritten can be restored; `0`: deletes are for good at once",
+    )
+    .ours(),
     row(
         "gc.lease",
         Kind::Duration(3600),

@@ -158,5 +158,5 @@ fn the_reference_has_every_setting() {
         .lines()
         .find(|line| line.contains("✓ `trash.undo_window`"))
         .unwrap();
-    assert_snapshot!(trash, @r#"| ✓ `trash.undo_window` | duration | `7d` | how long what was deleted or overwritten can be restored<br>`LANDFALL_TRASH__UNDO_WINDOW` |"#);
+    assert_snapshot!(trash, @r#"| ✓ `trash.undo_window` | duration | `7d` | how long what was deleted or overwritten can be restored; `0`: deletes are for good at once<br>`LANDFALL_TRASH__UNDO_WINDOW` |"#);
 }

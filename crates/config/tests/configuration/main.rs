@@ -9,4 +9,5 @@ mod https;
 mod print;
 mod refusals;
 mod rules;
+mod slips;
 mod takeover;

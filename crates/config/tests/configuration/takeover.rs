@@ -234,7 +234,7 @@ fn durations_without_unit_are_nanoseconds_in_keys_of_the_cncf_registry() {
     );
     assert_eq!(file("trash: {undo_window: 5000000000}").codes(), ["LF-CFG-014"]);
     assert_eq!(
-        file("trash: {undo_window: 0}").load_clean().undo_window,
+        file("trash: {undo_window: 0}").load().settings.undo_window,
         Duration::ZERO
     );
     assert_eq!(file("gc: {lease: 10m}").codes(), ["LF-CFG-014"]);

@@ -5,7 +5,6 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -76,7 +75,7 @@ impl Target {
         }
         let settings = settings(&self.configured.serve())?.settings;
         let socket = settings.admin_socket();
-        if socket.is_some_and(|path| UnixStream::connect(path).is_ok()) {
+        if socket.is_some_and(|path| crate::socket::connect(&path).is_ok()) {
             return self.open().map(Reach::Running);
         }
         Ok(Reach::AtRest(Box::new(settings)))

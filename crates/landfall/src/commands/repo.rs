@@ -9,7 +9,7 @@ use server::api::{
 };
 
 use super::progress::size;
-use super::tag::print_list;
+use super::tag::{print_list, way_back};
 use super::trash::time;
 use crate::admin::{Consent, Table, Target, encode, print_json};
 use crate::failure::Failure;
@@ -261,8 +261,8 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "{name} is deleted; `landfall repo restore {name}` brings it back until {}",
-        deleted.until
+        "{name} is deleted{}",
+        way_back(&format!("landfall repo restore {name}"), deleted.until)
     ));
     Ok(())
 }

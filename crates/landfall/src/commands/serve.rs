@@ -279,7 +279,9 @@ fn say_which_file(values: &config::Values) {
 fn say_hello(settings: &Settings, place: &Place) {
     let root = place.root.display();
     tracing::info!(data = %root, temporary = place.temporary, "Landfall {}", env!("CARGO_PKG_VERSION"));
-    if settings.storage.delete_enabled && !settings.storage.delete_written {
+    // Without an undo window a warning of the configuration has said what deleting means.
+    if settings.storage.delete_enabled && !settings.storage.delete_written && !settings.undo_window.is_zero()
+    {
         tracing::info!(
             "deletion is enabled: what is deleted goes to the trash; storage.delete.enabled: false forbids it"
         );

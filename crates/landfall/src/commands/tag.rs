@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use server::api::{Item, Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind};
+use server::api::{Item, Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind, Time};
 
 use super::progress::size;
 use super::reference::{Named, short};
-use crate::admin::{Api, Consent, Table, Target, encode, print_json};
+use crate::admin::{Api, Consent, Table, Target, encode, now, print_json};
 use crate::failure::Failure;
 use crate::output;
 
@@ -259,10 +259,19 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "{tag} is deleted; `landfall trash restore {tag}` brings it back until {}",
-        deleted.until
+        "{tag} is deleted{}",
+        way_back(&format!("landfall trash restore {tag}"), deleted.until)
     ));
     Ok(())
+}
+
+/// How what was deleted comes back. Without an undo window it does not.
+pub(super) fn way_back(command: &str, until: Time) -> String {
+    if until <= now() {
+        "; without an undo window the trash does not bring it back".to_owned()
+    } else {
+        format!("; `{command}` brings it back until {until}")
+    }
 }
 
 /// A plan for a tag that is not there would be none. Its newest step says whether it is.
