@@ -158,17 +158,17 @@ async fn answer(
     let asked = Asked::new(&request, context.origin.client(request.headers(), sender.peer));
     let path = asked.path();
     let mut told = Told::default();
+    let door = sender.door;
+    let inner = match door {
+        Door::Http => path.strip_prefix(context.origin.prefix.as_str()),
+        // No proxy stands before the socket.
+        Door::Socket(_) => Some(path),
+    };
+    let is_admin = |inner: &str| match door {
+        Door::Http => admin::serves(inner),
+        Door::Socket(_) => !pages::is_probe(inner),
+    };
     let answering = async {
-        let door = sender.door;
-        let inner = match door {
-            Door::Http => path.strip_prefix(context.origin.prefix.as_str()),
-            // No proxy stands before the socket.
-            Door::Socket(_) => Some(path),
-        };
-        let is_admin = |inner: &str| match door {
-            Door::Http => admin::serves(inner),
-            Door::Socket(_) => !pages::is_probe(inner),
-        };
         match (door, inner) {
             (Door::Http, Some(inner)) if inner == "/v2" || inner.starts_with("/v2/") => {
                 v2::answer(&context, request, inner, sender, &mut told).await
@@ -191,7 +191,11 @@ async fn answer(
         .await
         .unwrap_or_else(|_| {
             tracing::error!(path, "a request ran into a fault of the server; please report it");
-            v2::fault(&asked.method)
+            if inner.is_some_and(is_admin) {
+                admin::fault()
+            } else {
+                v2::fault(&asked.method)
+            }
         });
     if let Some(metrics) = &context.metrics {
         let inner = path.strip_prefix(context.origin.prefix.as_str()).unwrap_or(path);

@@ -37,6 +37,10 @@ impl Landfall {
     pub(crate) fn done_json(&self, args: &[&str]) -> Value {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let text = self.done(&args);
+        assert!(
+            text.starts_with("{\n  \"schema\": "),
+            "{args:?} says first what it is:\n{text}"
+        );
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}:\n{text}"))
     }
 
@@ -65,21 +69,29 @@ impl Landfall {
     }
 }
 
-/// One exchange over a unix socket.
+/// One exchange over a unix socket; a body is sent as JSON.
 pub(crate) fn over_socket(socket: &Path, method: &str, target: &str, body: &str) -> Response {
+    let kind = Some("application/json").filter(|_| !body.is_empty());
+    sent_over_socket(socket, method, target, kind, body.as_bytes())
+}
+
+/// The same with any bytes, said to be of any kind.
+pub(crate) fn sent_over_socket(
+    socket: &Path,
+    method: &str,
+    target: &str,
+    kind: Option<&str>,
+    body: &[u8],
+) -> Response {
     let mut stream = UnixStream::connect(socket).unwrap();
-    let kind = if body.is_empty() {
-        ""
-    } else {
-        "Content-Type: application/json\r\n"
-    };
+    let kind = kind.map_or(String::new(), |kind| format!("Content-Type: {kind}\r\n"));
     let length = body.len();
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}Content-Length: {length}\r\n\r\n"
     );
     // A server that refuses early may have hung up: the answer tells.
     stream.write_all(head.as_bytes()).ok();
-    stream.write_all(body.as_bytes()).ok();
+    stream.write_all(body).ok();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok();
     let end = answer

@@ -201,6 +201,20 @@ fn the_socket_may_be_elsewhere_and_its_path_long() {
     let data = deep.home().join("data".repeat(30));
     let landfall = deep.data(&data).start();
     assert!(landfall.done(&["gc", "status"]).starts_with("WAITING"));
+    // One that works on a data folder at rest as well looks first whether a server answers there.
+    assert!(landfall.done(&["check"]).ends_with("all is well\n"));
+    landfall
+        .log()
+        .expect_line(&["the path of the admin socket has", "--data", "curl"]);
+    let checked = landfall
+        .how()
+        .run(&["config", "check", "--data", data.to_str().unwrap()]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let said = checked.stdout + &checked.stderr;
+    assert!(
+        said.contains("LF-CFG-104") && said.contains("admin.socket"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -254,7 +268,7 @@ fn a_page_of_another_site_cannot_use_the_login_that_a_browser_keeps() {
         .header("Content-Type", "application/x-www-form-urlencoded")
         .send();
     assert!(
-        form.expect_problem(400, "LF-API-001")
+        form.expect_problem(415, "LF-API-017")
             .contains("application/json")
     );
     assert!(landfall.admin("GET", GC, "").json()["waiting"]["reason"] != "paused");

@@ -130,8 +130,8 @@ fn an_order_that_makes_no_sense_is_refused() {
             .expect_problem(400, "LF-API-001");
         assert!(message.contains(word), "{message}");
     };
-    bad("{\"urgnt\":[]}", "unknown field `urgnt`");
-    bad("{\"urgent\":\"team/app\"}", "sequence");
+    bad("{\"urgnt\":[]}", "no field `urgnt`");
+    bad("{\"urgent\":\"team/app\"}", "a list");
     bad("{\"urgent\":[\"No\"]}", "repository");
     bad("{\"dry_run\":true}", "name repositories");
     bad("not json", "JSON");

@@ -35,6 +35,7 @@ mod login;
 mod memory;
 mod mount_a_blob;
 mod names_and_routes;
+mod odd_requests;
 mod password_file;
 mod pull_a_blob;
 mod pull_a_large_blob;

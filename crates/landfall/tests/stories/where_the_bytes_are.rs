@@ -142,7 +142,7 @@ fn a_question_about_what_is_not_there_is_answered_so() {
     for (target, word) in [
         ("/api/v1/usage/repositories?limit=0", "1 to 1000"),
         ("/api/v1/usage/repositories?limit=many", "limit"),
-        ("/api/v1/usage/repositories?after=%00%ff", "next"),
+        ("/api/v1/usage/repositories?after=%00%ff", "escape"),
         ("/api/v1/usage/repositories?after=e30", "next"),
         ("/api/v1/usage/repositories?top=2000", "top"),
         ("/api/v1/usage/repositories?limit=2&limit=3", "more than once"),

@@ -26,7 +26,8 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{ROOT, Refusal};
+use super::shape::Shape;
+use super::{BODY_BYTES_MAX, ROOT, Refusal, request};
 use crate::api::{Document, Item, Problem};
 use crate::v2::query::Query;
 
@@ -196,13 +197,16 @@ impl Api {
     ) -> Self {
         assert!(super::serves(path), "{path} is outside {ROOT}");
         let (filter, documented) = verb(method);
-        let known: Arc<[&'static str]> = doc.queries.iter().map(|(name, ..)| *name).collect();
+        let takes = Arc::new(Takes {
+            queries: doc.queries.iter().map(|(name, ..)| *name).collect(),
+            body: doc.body.as_ref().map(|body| Shape::new(body, &doc.schemas)),
+        });
         let routes: MethodRouter = on(filter, handler)
             .route_layer(from_fn(move |request: Request, next: Next| {
-                let known = Arc::clone(&known);
+                let takes = Arc::clone(&takes);
                 async move {
-                    match refuse_unknown(&known, &request) {
-                        Ok(()) => next.run(request).await,
+                    match takes.checked(request).await {
+                        Ok(request) => next.run(request).await,
                         Err(refusal) => refusal.into_response(),
                     }
                 }
@@ -242,6 +246,37 @@ impl Api {
             .route(path, document.route_layer(label))
             .method_not_allowed_fallback(|method: Method| async move { Refusal::method(&method) })
             .fallback(|request: Request| async move { Refusal::nowhere(request.uri().path()) })
+    }
+}
+
+/// What a route takes, as its [`Doc`] says.
+struct Takes {
+    queries: Vec<&'static str>,
+    body: Option<Shape>,
+}
+
+impl Takes {
+    /// The request as it came, if nothing in it is other than documented.
+    async fn checked(&self, request: Request) -> Result<Request, Refusal> {
+        refuse_unknown(&self.queries, &request)?;
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(request);
+        }
+        let (head, body) = request.into_parts();
+        let most = usize::try_from(BODY_BYTES_MAX).unwrap_or(usize::MAX);
+        let body = axum::body::to_bytes(body, most)
+            .await
+            .map_err(|_| Refusal::too_large(BODY_BYTES_MAX))?;
+        if !body.is_empty() || head.headers.contains_key(CONTENT_TYPE) {
+            request::check_is_json(&head.headers)?;
+        }
+        let given = request::json(&body)?;
+        match &self.body {
+            Some(shape) => shape.check(&given).map_err(Refusal::bad)?,
+            None if given == serde_json::json!({}) => {}
+            None => return Err(Refusal::bad("this path takes no body, or an empty object: `{}`")),
+        }
+        Ok(Request::from_parts(head, body.into()))
     }
 }
 

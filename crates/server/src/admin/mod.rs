@@ -12,7 +12,7 @@
 //!    with the same types; its line in `landfall/src/cli.rs` and `main.rs`, its row in `docs/commands.md` (both languages).
 //! 5. Its stories in `landfall/tests/stories/`, bad input too.
 //!
-//! Shape: `answer` lets in and reads the body; then one axum router. Fails: [`Refusal`], one JSON document for all.
+//! Shape: `answer` lets in and reads the body; then one axum router, whose routes look at query and body before a handler does. Fails: [`Refusal`], one JSON document for all.
 
 mod backup;
 mod call;
@@ -27,6 +27,7 @@ mod repositories;
 mod request;
 mod retention;
 mod scrub;
+mod shape;
 mod tags;
 mod trash;
 pub mod types;
@@ -36,7 +37,7 @@ mod why;
 use std::sync::Arc;
 
 use axum::response::IntoResponse as _;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPECT};
+use http::header::{CACHE_CONTROL, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -47,7 +48,7 @@ pub use call::{Call, Door};
 pub use endpoint::{Api, Doc, Label};
 pub use refusal::Refusal;
 pub use reply::{Answer, Listing};
-pub use request::{Given, Page, Params};
+pub use request::{Given, Page, Params, Path};
 
 use crate::body::Body;
 use crate::context::Context;
@@ -84,6 +85,12 @@ pub(crate) fn router() -> axum::Router {
 pub(crate) fn serves(path: &str) -> bool {
     path.strip_prefix(ROOT)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The answer where the server itself is at fault.
+pub(crate) fn fault() -> Response<Body> {
+    let error = registry::Error::Interrupted("a fault of the server".into());
+    Refusal::from(error).into_response().map(Body::Page)
 }
 
 /// Answers one request. `path` is the target's path without `http.prefix`.
@@ -131,12 +138,10 @@ async fn handle(
         bytes::Bytes::new()
     } else {
         request::refuse_other_sites(&head.headers)?;
-        let given = read(body).await?;
-        if !given.is_empty() || head.headers.contains_key(CONTENT_TYPE) {
-            request::check_is_json(&head.headers)?;
-        }
-        given
+        read(body).await?
     };
+    request::check_escapes("path", path)?;
+    request::check_escapes("query", head.uri.query().unwrap_or_default())?;
     head.uri = without_prefix(&head.uri, path)?;
     head.extensions.insert(call);
     let request = Request::from_parts(head, axum::body::Body::from(given));

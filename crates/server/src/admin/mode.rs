@@ -58,6 +58,7 @@ fn of_mode(mode: registry::Mode) -> Mode {
     Mode {
         read_only: mode.read_only,
         by_setting: mode.by_setting,
+        by_command: mode.by_command,
         reason: mode.reason,
         set_by: mode.set_by,
         set_at: mode.set_at.map(Into::into),

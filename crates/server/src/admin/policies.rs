@@ -1,11 +1,10 @@
 //! Rules: those of the file and those made here, listed together; made, changed and removed where they were made here.
 
-use axum::extract::Path;
 use http::Method;
 use registry::{Listed, PolicyKind, RuleSource};
 use utoipa::openapi::schema::Type;
 
-use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Refusal};
+use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Path, Refusal};
 use crate::api::{Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet};
 
 const KINDS: [(&str, PolicyKind); 3] = [

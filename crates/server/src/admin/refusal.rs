@@ -4,11 +4,13 @@
 //! Codes are kept: a program may depend on them. What the domain says is said as it is, with what to do next.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use std::io::ErrorKind;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use registry::backup::{FailureKind, kind_of};
-use registry::{Error as E, RuleError};
+use registry::{Error as E, RuleError, SourceError};
 use serde_json::{Value, json};
 
 use super::reply;
@@ -100,6 +102,10 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "LF-API-007", message)
     }
 
+    pub(super) fn no_json(message: String) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "LF-API-017", message)
+    }
+
     pub(super) fn stranger(uid: Option<u32>, ours: u32) -> Self {
         let who = uid.map_or_else(|| "somebody unknown".to_owned(), |uid| format!("user {uid}"));
         let message = format!(
@@ -150,12 +156,15 @@ impl From<oci::BadDigest> for Refusal {
 
 fn place(error: &E) -> (StatusCode, &'static str) {
     match error {
+        E::Source(SourceError::Folder { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            (StatusCode::NOT_FOUND, "LF-API-011")
+        }
         E::SizeMismatch { .. }
         | E::BodyCut
         | E::DigestMismatch { .. }
         | E::ManifestInvalid(_)
         | E::Missing(_)
-        | E::Source(_)
+        | E::Source(SourceError::Folder { .. } | SourceError::Remote(_))
         | E::Rule(RuleError::Bad(_))
         | E::UrlRefused { .. } => (StatusCode::BAD_REQUEST, "LF-API-001"),
         E::ManifestTooLarge { .. } | E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "LF-API-007"),
@@ -210,6 +219,7 @@ fn message(error: &E) -> String {
             "tag {tag} is immutable by the rule {rule:?} and stays at {digest}: remove that rule first \
              (`landfall immutable rm '{rule}'`, or in the configuration file if it is there)"
         ),
+        E::Source(folder @ SourceError::Folder { source, .. }) => format!("{folder}: {source}"),
         _ => error.to_string(),
     }
 }

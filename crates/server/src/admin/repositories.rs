@@ -1,12 +1,11 @@
 //! Repositories: list, show, give settings, rename, delete.
 
 use access::{Delete, Pull, Push};
-use axum::extract::Path;
 use http::Method;
 use oci::RepositoryName;
 use registry::{RepositorySettings, RepositoryView};
 
-use super::{Answer, Api, Call, Doc, Given, Listing, Page, Refusal};
+use super::{Answer, Api, Call, Doc, Given, Listing, Page, Path, Refusal};
 use crate::api::{Repository, RepositoryDeleted, RepositoryRename, RepositorySet};
 
 pub(super) fn routes(api: Api) -> Api {

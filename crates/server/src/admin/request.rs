@@ -1,12 +1,14 @@
 //! What endpoints take: parameters of the query, a page of a list, a JSON body.
 //!
-//! Fails: 400, with what is wrong and what is right; a page of another site in a browser gets 403.
+//! Fails: 400 (415 where a body is not said to be JSON), with what is wrong and what is right; a page of another site in a browser gets 403.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -16,9 +18,13 @@ use serde::de::DeserializeOwned;
 use super::{BODY_BYTES_MAX, Refusal};
 use crate::v2::query::Query;
 
-/// The JSON body. An empty one counts as `{}`.
+/// The JSON body. An empty one counts as `{}`; what does not fit the `Doc` was refused before.
 #[derive(Clone, Debug)]
 pub struct Given<T>(pub T);
+
+/// What varies in the path, without percent-escapes.
+#[derive(Clone, Debug)]
+pub struct Path<T>(pub T);
 
 /// The parameters of the query. Those that the endpoint's `Doc` does not name were refused before.
 #[derive(Debug)]
@@ -41,6 +47,20 @@ impl Params {
         };
         self.0.get(name).map(parse).transpose()
     }
+
+    /// A parameter that is a whole number within these bounds, if it is there.
+    pub fn number(&self, name: &str, bounds: RangeInclusive<usize>) -> Result<Option<usize>, Refusal> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.map(Some).ok_or_else(|| {
+            let (least, most) = bounds.into_inner();
+            Refusal::bad(format!(
+                "the parameter `{name}` cannot be {text:?}: it is a whole number from {least} to {most}"
+            ))
+        })
+    }
 }
 
 impl Page {
@@ -49,15 +69,9 @@ impl Page {
     const LIMIT_DEFAULT: usize = 100;
 
     fn read(params: &Params) -> Result<Self, Refusal> {
-        let limit = params.get("limit")?.unwrap_or(Self::LIMIT_DEFAULT);
-        if !(1..=Self::LIMIT_MAX).contains(&limit) {
-            let most = Self::LIMIT_MAX;
-            return Err(Refusal::bad(format!(
-                "`limit` cannot be {limit}: it is 1 to {most}"
-            )));
-        }
+        let limit = params.number("limit", 1..=Self::LIMIT_MAX)?;
         Ok(Self {
-            limit,
+            limit: limit.unwrap_or(Self::LIMIT_DEFAULT),
             after: params.get("after")?,
         })
     }
@@ -92,6 +106,17 @@ impl<S: Sync> FromRequestParts<S> for Page {
     }
 }
 
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(_) => Err(Refusal::bad(format!("{} cannot be read", parts.uri.path()))),
+        }
+    }
+}
+
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
     type Rejection = Refusal;
 
@@ -100,13 +125,52 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
         let bytes = axum::body::to_bytes(request.into_body(), most)
             .await
             .map_err(|_| Refusal::too_large(BODY_BYTES_MAX))?;
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        match serde_json::from_slice(text) {
-            Ok(value) => Ok(Self(value)),
-            Err(error) => Err(Refusal::bad(format!(
-                "the JSON of the request cannot be used: {error}"
-            ))),
+        json(&bytes).map(Self)
+    }
+}
+
+/// The value that a body is.
+pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    let text: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(text).map_err(|error| {
+        let said = error.to_string();
+        // Of what fits its schema, only a field that stands twice is no value; all else would be told in Rust's words.
+        if error.is_data() && !said.starts_with("duplicate field") {
+            return Refusal::bad("the body does not fit this path: /api/v1/openapi.json says what it takes");
         }
+        if error.is_eof() {
+            let (line, column) = (error.line(), error.column());
+            return Refusal::bad(format!(
+                "the JSON of the body ends too early, at line {line} column {column}"
+            ));
+        }
+        Refusal::bad(format!("the body is not JSON that can be used: {said}"))
+    })
+}
+
+/// Every `%` begins an escape, and together they are UTF-8 without control characters: no name here has any.
+pub(super) fn check_escapes(what: &str, text: &str) -> Result<(), Refusal> {
+    let bad = |why: &str| Refusal::bad(format!("the {what} of the request cannot be read: {why}"));
+    let hex = |text: Option<&str>| text.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut pieces = text.split('%');
+    decoded.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+    for piece in pieces {
+        // A sign is none of the digits, though a number may have one.
+        let byte = hex(piece.get(..2).filter(|hex| !hex.starts_with('+')));
+        let byte = byte.ok_or_else(|| {
+            let begun: String = piece.chars().take(2).collect();
+            bad(&format!(
+                "%{begun} is no percent-escape, which has two hexadecimal digits"
+            ))
+        })?;
+        decoded.push(byte);
+        decoded.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    match String::from_utf8(decoded) {
+        Err(_) => Err(bad("its percent-escapes are no UTF-8")),
+        Ok(text) if text.contains(char::is_control) => Err(bad("there is a control character in it")),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -117,7 +181,7 @@ pub(super) fn check_is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     if kind.trim().eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Refusal::bad(match said {
+    Err(Refusal::no_json(match said {
         Some(said) => format!("the body is {said:?}: send JSON, and `Content-Type: application/json`"),
         None => "the body has no Content-Type: send JSON, and `Content-Type: application/json`".to_owned(),
     }))

@@ -1,12 +1,11 @@
 //! Tags: list, history, rollback, set, delete.
 
 use access::{Delete, Pull, Push};
-use axum::extract::Path;
 use http::Method;
 use oci::RepositoryName;
 use registry::{EventKind, MoveTo, TagMoved as Moved};
 
-use super::{Answer, Api, Call, Doc, Given, Listing, Page, Refusal};
+use super::{Answer, Api, Call, Doc, Given, Listing, Page, Path, Refusal};
 use crate::api::{Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind};
 
 pub(super) fn routes(api: Api) -> Api {

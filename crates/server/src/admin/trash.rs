@@ -1,13 +1,12 @@
 //! The trash: list, restore, empty.
 
 use access::{Delete, Pull, Push};
-use axum::extract::Path;
 use http::{Method, StatusCode};
 use oci::{Reference, RepositoryName};
 use registry::{RestoreWish, Restored, TrashEntry, TrashKind as Kind, TrashPlace};
 use utoipa::openapi::schema::Type;
 
-use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Refusal};
+use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Path, Refusal};
 use crate::api::{TagTaken, TrashEmptied, TrashEmpty, TrashItem, TrashKind, TrashRestore, TrashRestored};
 
 pub(super) fn routes(api: Api) -> Api {

@@ -1,11 +1,10 @@
 //! Where the bytes are: of everything, of repositories, of the images of tags.
 
-use axum::extract::Path;
 use http::Method;
 use registry::{RepositorySpace, TagSpace};
 use utoipa::openapi::schema::Type;
 
-use super::{Answer, Api, Call, Doc, Listing, Page, Params, Refusal, gc};
+use super::{Answer, Api, Call, Doc, Listing, Page, Params, Path, Refusal, gc};
 use crate::api::{RepositoryUsage, TagUsage, Usage};
 
 pub(super) fn routes(api: Api) -> Api {
@@ -58,12 +57,9 @@ async fn everything(call: Call) -> Result<Answer<Usage>, Refusal> {
 
 async fn repositories(call: Call, page: Page, params: Params) -> Result<Listing<RepositoryUsage>, Refusal> {
     let after: Option<String> = page.after()?;
-    if let Some(top) = params.get::<usize>("top")? {
-        if !(1..=Page::LIMIT_MAX).contains(&top) || after.is_some() {
-            let most = Page::LIMIT_MAX;
-            return Err(Refusal::bad(format!(
-                "`top` is 1 to {most}, and has no `after`: all are on one page"
-            )));
+    if let Some(top) = params.number("top", 1..=Page::LIMIT_MAX)? {
+        if after.is_some() {
+            return Err(Refusal::bad("`top` goes without `after`: all are on one page"));
         }
         let largest = call.registry().largest_repositories(top).await?;
         return Ok(Listing::new(

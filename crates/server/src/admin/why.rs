@@ -1,11 +1,10 @@
 //! Why a digest is still there.
 
-use axum::extract::Path;
 use http::{Method, StatusCode};
 use oci::{Digest, DigestPrefix};
 use serde_json::json;
 
-use super::{Answer, Api, Call, Doc, Refusal};
+use super::{Answer, Api, Call, Doc, Path, Refusal};
 use crate::api::{Holder, KeptBlob, KeptFile, KeptLink, KeptManifest, WhyKept};
 
 /// Digests that are named where a beginning fits several.

@@ -171,6 +171,8 @@ pub struct Mode {
     pub read_only: bool,
     /// Whether the setting `storage.maintenance.readonly` refuses them.
     pub by_setting: bool,
+    /// Whether somebody refuses them, by command or API.
+    pub by_command: bool,
     /// Why somebody refuses them, by command or API.
     pub reason: Option<String>,
     /// Who gave the last order.
