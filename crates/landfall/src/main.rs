@@ -6,6 +6,7 @@
 
 mod access_lines;
 mod admin;
+mod arguments;
 mod checks;
 mod cli;
 mod client;
@@ -26,12 +27,11 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command, ConfigCommand};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(cli::with_default_command(std::env::args_os()));
+    let typed = cli::with_default_command(std::env::args_os());
+    let cli: Cli = arguments::parse(typed).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => commands::config::check(&arguments),

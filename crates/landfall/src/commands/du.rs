@@ -9,6 +9,7 @@ use server::api::{RepositoryUsage, TagUsage, Usage};
 
 use super::progress::size;
 use crate::admin::{Api, Table, Target, encode, now, until};
+use crate::arguments::whole;
 use crate::failure::Failure;
 use crate::output;
 
@@ -26,7 +27,7 @@ pub(crate) struct DuArguments {
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Option<By>,
     /// So many lines, those that take most
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole::<u16>(1..=1000))]
     top: u16,
     #[command(flatten)]
     target: Target,

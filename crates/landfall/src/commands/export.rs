@@ -35,10 +35,19 @@ pub(crate) struct ExportArguments {
     #[arg(value_name = "REPO")]
     repositories: Vec<RepositoryName>,
     /// Of a bundle: only what came since a bundle (its file), since a change (its number), or since the last bundle (last)
-    #[arg(long, value_name = "BUNDLE|SEQ|last")]
+    #[arg(long, value_name = "BUNDLE|SEQ|last", value_parser = since)]
     since: Option<String>,
     #[command(flatten)]
     target: Target,
+}
+
+/// Changes count from 0. A file whose name begins with a hyphen is `./-name`.
+fn since(text: &str) -> Result<String, &'static str> {
+    if text.starts_with('-') {
+        Err("expected the number of a change, the file of a bundle, or `last`")
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// What to write.

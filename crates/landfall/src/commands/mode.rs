@@ -50,12 +50,32 @@ pub(crate) fn run(arguments: &ModeArguments) -> Result<(), Failure> {
         print_json(mode);
         return Ok(());
     }
-    let by = mode.set_by.as_deref().unwrap_or_default();
-    match (mode.read_only, mode.by_setting, &mode.reason) {
-        (false, ..) => output::line("read-write"),
-        (true, true, _) => output::line("read-only, by the setting storage.maintenance.readonly"),
-        (true, false, Some(reason)) => output::line(format!("read-only, by {by}: {reason}")),
-        (true, false, None) => output::line(format!("read-only, by {by}")),
+    let causes = causes(&mode);
+    if causes.is_empty() {
+        output::line("read-write");
+    }
+    for (cause, _) in causes {
+        output::line(format!("read-only, {cause}"));
     }
     Ok(())
+}
+
+/// Who refuses writes, and how that ends; nobody while they are taken.
+pub(super) fn causes(mode: &Mode) -> Vec<(String, &'static str)> {
+    let mut causes = Vec::new();
+    if mode.by_setting {
+        causes.push((
+            "by the setting storage.maintenance.readonly".to_owned(),
+            "storage.maintenance.readonly.enabled: false in the configuration, then SIGHUP or a new start",
+        ));
+    }
+    if mode.by_command {
+        let by = mode.set_by.as_deref().unwrap_or_default();
+        let why = mode
+            .reason
+            .as_ref()
+            .map_or(String::new(), |reason| format!(": {reason}"));
+        causes.push((format!("by {by}{why}"), "landfall mode read-write"));
+    }
+    causes
 }

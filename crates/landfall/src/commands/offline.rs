@@ -1,6 +1,7 @@
 //! A registry opened without serving it, for commands that work on its data folder. Takes the lock, so a running server
 //! stops them, and they stop a server from starting.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use config::Settings;
@@ -100,6 +101,12 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
         | registry::Error::TagImmutable { .. }
         | registry::Error::OverQuota(_) => of_kind(code, error, text),
         registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
+        registry::Error::Source(SourceError::Folder { source, .. })
+            if source.kind() == ErrorKind::NotFound =>
+        {
+            Failure::missing(code, text)
+        }
+        registry::Error::Source(SourceError::Folder { .. }) => Failure::answered(code, text, 2),
         registry::Error::Remote(RemoteError::Login { .. })
         | registry::Error::Source(SourceError::Remote(RemoteError::Login { .. })) => {
             Failure::denied(code, text)

@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 use server::api::{ImmutableSpec, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec};
 
 use super::progress::size;
+use super::tag::print_list;
 use crate::admin::{Api, Table, Target, encode, print_json};
+use crate::arguments::whole;
 use crate::failure::Failure;
 use crate::output;
 
@@ -85,7 +87,7 @@ pub(crate) struct QuotaArguments {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     bytes: Option<u64>,
     /// Most tags
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     tags: Option<u64>,
     #[command(flatten)]
     target: Target,
@@ -144,7 +146,7 @@ pub(crate) fn run_immutable(command: &ImmutableCommand) -> Result<(), Failure> {
 fn list(target: &Target, kind: &str, titles: &[&'static str]) -> Result<(), Failure> {
     let all = rules(&target.open()?, kind)?;
     if target.json {
-        output::json(&serde_json::json!({ "schema": "landfall.policy.list/1", "items": all }));
+        print_list(all);
         return Ok(());
     }
     let mut table = Table::new(titles);

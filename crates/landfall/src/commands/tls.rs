@@ -12,6 +12,7 @@ use tls::acme::Acme;
 use tls::trust::{Client, steps};
 use tls::{Facts, Name};
 
+use crate::arguments::whole;
 use crate::cli::{Configured, ServeArguments};
 use crate::failure::Failure;
 use crate::https::{self, Plan};
@@ -63,7 +64,7 @@ pub(crate) struct TrustArguments {
     #[arg(long, value_enum, value_name = "CLIENT")]
     print: For,
     /// The port that clients use, if not the one that the server listens on
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = whole::<u16>(1..=u16::MAX.into()))]
     port: Option<u16>,
 }
 
@@ -91,6 +92,12 @@ struct Status {
     /// Of the local CA, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_fingerprint: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    schema: &'static str,
+    asked: bool,
 }
 
 #[derive(Serialize)]
@@ -203,7 +210,10 @@ fn renew(arguments: &StatusArguments) -> Result<(), Failure> {
     std::fs::create_dir_all(&acme.folder).map_err(refuse)?;
     std::fs::write(&marker, b"").map_err(refuse)?;
     if arguments.json {
-        output::json(&serde_json::json!({"schema": "landfall.tls.renew/1", "asked": true}));
+        output::json(&Asked {
+            schema: "landfall.tls.renew/1",
+            asked: true,
+        });
     } else {
         output::line("asked: the running server orders a certificate now, and its log says how it went");
     }

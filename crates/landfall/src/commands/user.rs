@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use config::Auth;
 use serde::Serialize;
 
+use crate::arguments::whole;
 use crate::cli::Configured;
 use crate::failure::{Failure, with_causes};
 use crate::{output, wiring};
@@ -70,7 +71,7 @@ pub(crate) struct SetArguments {
     #[arg(long, value_name = "PATH")]
     pub(super) password_file: Option<PathBuf>,
     /// Cost of the bcrypt hash, 10 to 17: each step doubles the time of a login
-    #[arg(long, value_name = "N", default_value_t = NewPassword::COST_DEFAULT)]
+    #[arg(long, value_name = "N", default_value_t = NewPassword::COST_DEFAULT, value_parser = whole::<u32>(0..=u32::MAX.into()))]
     cost: u32,
     /// Accept a password that is easily guessed
     #[arg(long)]

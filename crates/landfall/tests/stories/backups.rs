@@ -104,7 +104,7 @@ fn places_that_are_none_are_refused_in_words() {
         fails(&to(&at("not/mounted")), 5, "is its disk mounted?");
         fails(&to(&at("letters")), 6, "dear.txt");
         fails(&on_data(builder, &["backup"]), 2, "--to FOLDER");
-        fails(&to(&at("letters/dear.txt")), 1, "LF-BAK-001");
+        fails(&to(&at("letters/dear.txt")), 6, "LF-BAK-001");
     };
     let check_both = |builder: &Builder| {
         fails(
@@ -328,6 +328,7 @@ fn a_plan_is_told_and_one_that_cannot_be_kept_is_refused() {
         ("{to: /x, schedule: '30 2 30 2 *'}", "never"),
         ("{to: /x, keep: 0}", "at least 1"),
         ("{to: /x, keep: some}", "backup.keep"),
+        ("{to: backups}", "from `/` on"),
     ];
     for (yaml, word) in words {
         plan(yaml).start_refused().expect_invalid_configuration(&[word]);

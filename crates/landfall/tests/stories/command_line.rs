@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::Landfall;
 use crate::harness::server::CommandOutput;
+use crate::harness::{Image, Landfall};
 
 const COMMANDS: [&str; 61] = [
     "serve",
@@ -172,6 +172,82 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     }
     let json: serde_json::Value = serde_json::from_str(&builder.run(&["doctor", "--json"]).stdout).unwrap();
     assert_eq!(json["ok"], false);
+}
+
+#[test]
+fn every_json_document_says_first_what_it_is() {
+    let landfall = Landfall::start();
+    landfall.push("team/app", "latest", &Image::new("something"));
+    landfall.done(&["retention", "set", "**", "--name", "r", "--keep-last", "1"]);
+    let home = landfall.how().home().to_str().unwrap().to_owned();
+    let backups = format!("{home}/backups");
+    landfall.done(&["backup", "--to", &backups]);
+    let here = "config check|config print|repo list|repo show team/app|tag list team/app|\
+                tag history team/app:latest|trash list|du|du team/app|why kept DIGEST|gc status|gc run|check|scrub status|\
+                retention list|retention show r|retention dry-run|retention run|retention history|quota list|immutable list|\
+                mode|backup status|doctor";
+    let digest = landfall
+        .push("team/app", "latest", &Image::new("something"))
+        .digest();
+    for line in here.split('|') {
+        let line = line.trim().replace("DIGEST", &digest);
+        let args: Vec<&str> = line.split(' ').chain(["--json"]).collect();
+        let said = landfall.does(&args);
+        assert!(
+            said.stdout.starts_with("{\n  \"schema\": \"landfall."),
+            "{args:?}: {said:?}"
+        );
+    }
+    let verified = landfall.how().run(&["backup", "verify", &backups, "--json"]);
+    for said in [
+        verified,
+        landfall.how().run(&["backup", "list", &backups, "--json"]),
+        run(&["config", "explain", "--json"]),
+        run(&["version", "--json"]),
+    ] {
+        assert!(
+            said.stdout.starts_with("{\n  \"schema\": \"landfall."),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn the_doctor_says_who_refuses_writes_and_how_that_ends() {
+    let read_only = |output: CommandOutput| -> Vec<String> {
+        let lines = output
+            .stdout
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.contains("read-") || line.contains("readonly."));
+        lines.map(str::to_owned).collect()
+    };
+    let landfall = Landfall::start();
+    assert_eq!(read_only(landfall.does(&["doctor"])), Vec::<String>::new());
+    landfall.done(&["mode", "read-only", "--reason", "moving to new disks"]);
+    let [found, fix] = &read_only(landfall.does(&["doctor"]))[..] else {
+        panic!("{:?}", landfall.does(&["doctor"]))
+    };
+    assert!(
+        found.contains("local:") && found.contains("moving to new disks"),
+        "{found}"
+    );
+    assert!(fix.ends_with("landfall mode read-write"), "{fix}");
+    let set = landfall
+        .stop()
+        .env("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true");
+    let at_rest = set.run(&["doctor", "--data", set.data_dir().to_str().unwrap()]);
+    let [found, fix] = &read_only(at_rest)[..] else {
+        panic!("by the setting alone")
+    };
+    assert!(
+        found.contains("by the setting storage.maintenance.readonly"),
+        "{found}"
+    );
+    assert!(fix.contains("readonly.enabled: false"), "{fix}");
+    let landfall = set.start();
+    assert_eq!(read_only(landfall.does(&["doctor"])).len(), 4);
+    assert_eq!(landfall.done(&["mode"]).lines().count(), 2);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_copy_and_another_registry_heal_what_they_have() {
     }
     assert!(landfall.done(&["check", "--deep"]).ends_with("all is well\n"));
     let nowhere = landfall.does(&["scrub", "run", "--repair-from", "/no/such/folder"]);
-    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+    assert_eq!(nowhere.code, Some(5), "{nowhere:?}");
     assert!(nowhere.stderr.contains("/no/such/folder"), "{nowhere:?}");
 }
 
@@ -302,10 +302,6 @@ fn what_makes_no_sense_is_refused() {
         ("/api/v1/scrub/run", r#"{"sample":10001}"#),
         ("/api/v1/scrub/run", r#"{"rate":0}"#),
         ("/api/v1/scrub/run", r#"{"depth":1}"#),
-        (
-            "/api/v1/scrub/run",
-            r#"{"repair_from":{"place":"/no/such/folder"}}"#,
-        ),
         ("/api/v1/check", r#"{"rate":0}"#),
         ("/api/v1/check", r#"{"deep":"yes"}"#),
     ] {
@@ -313,6 +309,10 @@ fn what_makes_no_sense_is_refused() {
             .admin("POST", target, body)
             .expect_problem(400, "LF-API-001");
     }
+    let nowhere = r#"{"repair_from":{"place":"/no/such/folder"}}"#;
+    landfall
+        .admin("POST", "/api/v1/scrub/run", nowhere)
+        .expect_problem(404, "LF-API-011");
     landfall
         .admin("GET", "/api/v1/check", "")
         .expect_problem(404, "LF-API-011");

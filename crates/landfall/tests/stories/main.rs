@@ -25,6 +25,7 @@ mod connections;
 mod damage;
 mod delete_things;
 mod every_answer;
+mod exit_codes;
 mod failing_disk;
 mod first_mistakes;
 mod full_disk;

@@ -54,6 +54,44 @@ fn a_push_is_not_in_the_trash_and_no_number_takes_it_back() {
 }
 
 #[test]
+fn without_an_undo_window_deletes_are_for_good_and_the_start_says_so() {
+    let builder = Landfall::builder().env("LANDFALL_TRASH__UNDO_WINDOW", "0");
+    let landfall = builder.start();
+    landfall
+        .log()
+        .expect_line(&["the trash brings nothing back", "for good"]);
+    landfall.push(REPO, "latest", &Image::new("gone"));
+    let said = landfall.done(&["tag", "delete", "team/app:latest", "--yes"]);
+    assert_eq!(
+        said,
+        "team/app:latest is deleted; without an undo window the trash does not bring it back\n"
+    );
+    let restored = landfall.does(&["trash", "restore", "team/app:latest"]);
+    assert_eq!(restored.code, Some(5), "{restored:?}");
+}
+
+#[test]
+fn what_was_set_since_stays_and_where_it_leads_is_said() {
+    let landfall = Landfall::start();
+    let old = landfall.push(REPO, "latest", &Image::new("old")).digest();
+    landfall.done(&["tag", "delete", "team/app:latest", "--yes"]);
+    let new = landfall.push(REPO, "latest", &Image::new("new")).digest();
+    let refused = landfall.does(&["trash", "restore", "team/app:latest"]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert!(
+        refused.stderr.contains(&format!("leads to {new} by now")),
+        "{refused:?}"
+    );
+    let also = landfall.push(REPO, "other", &Image::new("old")).digest();
+    assert_eq!(also, old);
+    landfall.delete_manifest(REPO, &old).expect(202);
+    landfall.push(REPO, "other", &Image::new("new"));
+    let document = landfall.done_json(&["trash", "restore", &format!("{REPO}@{old}")]);
+    assert_eq!(document["taken"][0]["now"], new, "{document}");
+    assert_eq!(document["taken"][0]["wanted"], old, "{document}");
+}
+
+#[test]
 fn a_pull_of_a_deleted_tag_says_how_to_bring_it_back() {
     let landfall = Landfall::start();
     let digest = landfall.push(REPO, "1.2", &Image::new("needed")).digest();

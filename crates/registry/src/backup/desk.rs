@@ -4,6 +4,7 @@
 //! It is begun, goes on whoever leaves, and is asked how far it is. It ends with the server: what was copied is there for the
 //! next one.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -244,6 +245,17 @@ fn failed(error: &Error) -> BackupState {
 pub fn kind_of(error: &Error) -> FailureKind {
     use crate::bundle::BundleError as Bundle;
     match error {
+        // A path that leads nowhere, or to a file where a folder belongs.
+        Error::Backup(BackupError::Read { source, .. }) | Error::Bundle(Bundle::Read { source, .. })
+            if source.kind() == ErrorKind::NotFound =>
+        {
+            FailureKind::Missing
+        }
+        Error::Backup(BackupError::Read { source, .. }) | Error::Bundle(Bundle::Read { source, .. })
+            if source.kind() == ErrorKind::NotADirectory =>
+        {
+            FailureKind::Conflict
+        }
         Error::NoRoom
         | Error::OverQuota(_)
         | Error::Backup(BackupError::NoRoom { .. })

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::offline::{self, failure};
 use super::progress::{Meter, size};
 use crate::admin::{Table, Target, print_json};
+use crate::arguments::whole;
 use crate::failure::Failure;
 use crate::output;
 pub(crate) use planned::planned;
@@ -62,7 +63,7 @@ struct MakeArguments {
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
     /// How many of the latest backups stay there; all, if absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=u32::MAX.into()))]
     keep: Option<u32>,
     #[command(flatten)]
     target: Target,

@@ -9,7 +9,7 @@ mod push_test;
 use clap::Args;
 use config::{Loaded, Settings};
 use serde::Serialize;
-use server::api::ScrubStatus;
+use server::api::{Mode, ScrubStatus};
 
 use crate::admin::Api;
 use crate::checks::{Check, State, certificate, clock, local, names};
@@ -141,6 +141,7 @@ fn server(
     let warnings = loaded.warnings.iter();
     checks.extend(warnings.map(|warning| Check::note("configuration", warning.one_line())));
     let held = local::data(&settings.storage, checks);
+    checks.extend(mode(settings, held));
     if held {
         checks.extend(stored(settings));
     }
@@ -179,6 +180,29 @@ fn server(
             });
         }
     }
+}
+
+/// Whether writes are refused, and how that ends. The order of a command is known where a server can be asked.
+fn mode(settings: &Settings, held: bool) -> Vec<Check> {
+    const NAME: &str = "mode";
+    let asked = || Api::at_socket(settings.admin_socket()?).get("/api/v1/mode").ok();
+    let mode = held.then(asked).flatten().unwrap_or(Mode {
+        read_only: settings.storage.read_only,
+        by_setting: settings.storage.read_only,
+        by_command: false,
+        reason: None,
+        set_by: None,
+        set_at: None,
+    });
+    let causes = super::mode::causes(&mode).into_iter();
+    let check = |(cause, fix): (String, &str)| {
+        let found = format!("read-only, {cause}: pushes and deletes are refused, pulls work");
+        Check {
+            fix: Some(fix.to_owned()),
+            ..Check::note(NAME, found)
+        }
+    };
+    causes.map(check).collect()
 }
 
 /// What the server that runs here knows of damage; nothing where it cannot be asked.

@@ -5,6 +5,7 @@ use oci::RepositoryName;
 use server::api::Untagged;
 
 use crate::admin::{Consent, Target};
+use crate::arguments::whole;
 use crate::commands::policies::seconds;
 
 /// What to do.
@@ -106,7 +107,7 @@ pub(crate) struct SetArguments {
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub(super) tags: Vec<String>,
     /// So many tags stay, those that were set last
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u32::MAX.into()))]
     pub(super) keep_last: Option<u32>,
     /// Tags that were set within this time stay
     #[arg(long, value_name = "TIME", value_parser = seconds)]

@@ -7,6 +7,7 @@ mod arguments;
 use std::fmt::Write as _;
 
 use oci::RepositoryName;
+use serde::Serialize;
 use server::api::{
     Policy, PolicyOrder, PolicyRule, PolicySet, RetentionDecision, RetentionReport, RetentionRun,
     RetentionRunRequest, RetentionSpec, RetentionStatus, RetentionTotals, Untagged,
@@ -17,6 +18,7 @@ use arguments::{NameArguments, RunArguments, SetArguments};
 
 use super::policies::{origin, remove, rules, span};
 use super::progress::size;
+use super::tag::print_list;
 use crate::admin::{Api, Table, Target, encode, now, print_json, until};
 use crate::failure::Failure;
 use crate::output;
@@ -34,14 +36,36 @@ pub(crate) fn run(command: &RetentionCommand) -> Result<(), Failure> {
     }
 }
 
+#[derive(Serialize)]
+struct Rules {
+    schema: &'static str,
+    status: RetentionStatus,
+    items: Vec<Policy>,
+}
+
+#[derive(Serialize)]
+struct Rule {
+    schema: &'static str,
+    policy: Policy,
+}
+
+#[derive(Serialize)]
+struct DryRun {
+    schema: &'static str,
+    totals: RetentionTotals,
+    items: Vec<RetentionDecision>,
+}
+
 fn list(target: &Target) -> Result<(), Failure> {
     let api = target.open()?;
     let status: RetentionStatus = api.get("/api/v1/retention")?;
     let all = rules(&api, "retention")?;
     if target.json {
-        output::json(&serde_json::json!({
-            "schema": "landfall.retention.list/1", "status": status, "items": all,
-        }));
+        output::json(&Rules {
+            schema: "landfall.retention.list/1",
+            status,
+            items: all,
+        });
         return Ok(());
     }
     let mut table = Table::new(&["NAME", "MATCH", "TAGS", "KEEPS", "FROM"]);
@@ -104,7 +128,10 @@ fn show(arguments: &NameArguments) -> Result<(), Failure> {
         ));
     };
     if arguments.target.json {
-        output::json(&serde_json::json!({ "schema": "landfall.policy/1", "policy": one }));
+        output::json(&Rule {
+            schema: "landfall.policy/1",
+            policy: one,
+        });
         return Ok(());
     }
     let Policy {
@@ -218,9 +245,11 @@ fn dry_run(target: &Target, repository: Option<&RepositoryName>) -> Result<(), F
     let all = api.list::<RetentionDecision>(&path);
     if target.json {
         let items: Vec<RetentionDecision> = all.collect::<Result<_, _>>()?;
-        output::json(&serde_json::json!({
-            "schema": "landfall.retention.dry-run/1", "totals": totals, "items": items,
-        }));
+        output::json(&DryRun {
+            schema: "landfall.retention.dry-run/1",
+            totals,
+            items,
+        });
         return Ok(());
     }
     let mut table = Table::new(&["", "IMAGE", "WHY"]);
@@ -306,7 +335,7 @@ fn history(target: &Target) -> Result<(), Failure> {
         .take(100)
         .collect::<Result<_, _>>()?;
     if target.json {
-        output::json(&serde_json::json!({ "schema": "landfall.retention.runs/1", "items": all }));
+        print_list(all);
         return Ok(());
     }
     for run in &all {
