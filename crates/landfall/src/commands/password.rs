@@ -1,9 +1,11 @@
 //! Where a password comes from: a prompt, standard input, a file. Never an argument, which others could read.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use access::UserName;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::user::SetArguments;
 use crate::failure::Failure;
@@ -34,13 +36,40 @@ pub(super) fn password(arguments: &SetArguments, user: &UserName) -> Result<Stri
 
 /// Asks on the terminal, without showing what is typed.
 pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
+    // What is typed as soon as the question is there must not be shown either, so the echo ends before it.
+    let _silence = Silence::begin();
     rpassword::prompt_password(prompt)
         .map_err(|error| Failure::failed("LF-AUTH-013", format!("the password cannot be read: {error}")))
 }
 
+/// While it lives the terminal shows nothing that is typed.
+struct Silence {
+    terminal: File,
+    before: Termios,
+}
+
+impl Silence {
+    /// None where there is no terminal to silence; then the question fails by itself.
+    fn begin() -> Option<Self> {
+        let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let before = tcgetattr(&terminal).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &silent).ok()?;
+        Some(Self { terminal, before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
 /// The first line of a file.
 pub(crate) fn password_from_file(path: &Path) -> Result<String, Failure> {
-    std::fs::File::open(path).and_then(first_line).map_err(|error| {
+    File::open(path).and_then(first_line).map_err(|error| {
         Failure::failed(
             "LF-AUTH-013",
             format!("the password cannot be read from {}: {error}", path.display()),
