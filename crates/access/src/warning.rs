@@ -135,7 +135,10 @@ impl fmt::Display for Warning {
                 f,
                 "{file} has no entry that can be used: nobody can log in until: landfall user add <name> --file {file}"
             ),
-            Fault::More(count) => write!(f, "{file} has {count} more lines with something to mend"),
+            Fault::More(count) => {
+                let more = oci::counted(*count, "more line");
+                write!(f, "{file} has {more} with something to mend")
+            }
         }
     }
 }

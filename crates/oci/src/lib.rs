@@ -6,6 +6,7 @@
 //! Source: opencontainers/distribution-spec 1.1 and opencontainers/image-spec 1.1.
 
 mod code;
+mod counted;
 mod digest;
 mod digest_prefix;
 mod json;
@@ -14,6 +15,7 @@ mod media_type;
 mod name;
 
 pub use code::Code;
+pub use counted::{counted, either};
 pub use digest::{Algorithm, BadDigest, Digest};
 pub use digest_prefix::{BadPrefix, DigestPrefix};
 pub use manifest::{DEPTH_MAX, DESCRIPTORS_MAX, Descriptor, Manifest, ManifestError, Platform};

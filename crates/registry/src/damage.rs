@@ -82,11 +82,11 @@ impl fmt::Display for Damage {
             Self::WrongSize {
                 expected,
                 found: Some(found),
-            } => write!(f, "it has {found} bytes instead of {expected}"),
+            } => write!(f, "it has {} instead of {expected}", oci::counted(*found, "byte")),
             Self::WrongSize {
                 expected,
                 found: None,
-            } => write!(f, "it does not have its {expected} bytes"),
+            } => write!(f, "it does not have its {}", oci::counted(*expected, "byte")),
             Self::Changed => f.write_str("its bytes have changed"),
             Self::Unreadable(why) => write!(f, "the disk cannot read it: {why}"),
         }

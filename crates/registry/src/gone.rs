@@ -106,8 +106,7 @@ fn ago(ms: i64) -> String {
         3600..86400 => (seconds / 3600, "hour"),
         _ => (seconds / 86400, "day"),
     };
-    let more = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{more} ago")
+    format!("{} ago", oci::counted(count, unit))
 }
 
 /// `2 December`, with a time of day where that is today or tomorrow, and with a year where it is another one.

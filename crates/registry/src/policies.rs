@@ -399,10 +399,11 @@ impl fmt::Display for QuotaRefusal {
         };
         write!(
             f,
-            "over quota: {whose} {} may have {}; {} are used, and this needs {} more",
+            "over quota: {whose} {} may have {}; {} {} used, and this needs {} more",
             over.quota,
             amount(over.limit),
             amount(over.used),
+            oci::either(over.used, "is", "are"),
             amount(over.wanted)
         )?;
         for (at, (what, size)) in self.biggest.iter().enumerate() {
@@ -429,7 +430,7 @@ fn amount(limited: Limited, n: u64) -> String {
         ("kB", 1_000),
     ];
     match limited {
-        Limited::Tags => format!("{n} tag{}", if n == 1 { "" } else { "s" }),
+        Limited::Tags => oci::counted(n, "tag"),
         Limited::Bytes => match UNITS.iter().find(|(_, scale)| n >= *scale) {
             // Cut, not rounded: it is never said that more is used than is.
             Some((unit, scale)) => format!("{}.{} {unit}", n / scale, n % scale * 10 / scale),
