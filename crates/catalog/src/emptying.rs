@@ -5,10 +5,9 @@
 use oci::{Digest, RepositoryName};
 
 use crate::Error;
-use crate::history::OpKind;
 use crate::repos::cut;
-use crate::sql::{Row, Tx, values};
-use crate::trash_views::{TrashPlace, ids_of};
+use crate::sql::{Tx, values};
+use crate::trash_views::{TrashEntry, TrashKind, TrashPlace, operations_in};
 
 /// What emptying did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,86 +30,46 @@ pub fn empty_trash(
     after: Option<TrashPlace>,
     limit: usize,
 ) -> Result<Emptied, Error> {
-    let place = after.unwrap_or((i64::MAX, i64::MAX));
-    let (found, more) = match repo {
-        None => cut(
-            tx.query(
-                "SELECT o.id, o.kind, o.repo_id, o.at, o.target, o.until FROM ops o
-                 WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?1 AND (o.until, o.id) < (?2, ?3)
-                 ORDER BY o.until DESC, o.id DESC LIMIT ?4",
-                values![now, place.0, place.1, limit.saturating_add(1)],
-                due,
-            )?,
-            limit,
-        ),
-        Some(name) => {
-            let mut all = Vec::new();
-            for id in ids_of(tx, name)? {
-                all.extend(tx.query(
-                    "SELECT o.id, o.kind, o.repo_id, o.at, o.target, o.until FROM ops o
-                     WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?2
-                       AND (o.until, o.id) < (?3, ?4) ORDER BY o.until DESC, o.id DESC LIMIT ?5",
-                    values![id, now, place.0, place.1, limit.saturating_add(1)],
-                    due,
-                )?);
-            }
-            all.sort_by_key(|one: &Due| std::cmp::Reverse((one.until, one.op)));
-            cut(all, limit)
-        }
-    };
-    let last = found.last().map(|one| (one.until, one.op));
+    let (found, more) = cut(
+        operations_in(tx, repo, now, after, limit.saturating_add(1))?,
+        limit,
+    );
+    let last = found.last().map(|(_, one)| (one.until, one.op));
     let mut emptied = Emptied {
         next: last.filter(|_| more),
         ..Emptied::default()
     };
-    for one in found.iter().filter(|one| one.at <= before) {
+    for (repo, one) in found.iter().filter(|(_, one)| one.at <= before) {
         emptied.operations += 1;
-        emptied.manifests += end(tx, one, now)?;
+        emptied.manifests += end(tx, *repo, one, now)?;
     }
     Ok(emptied)
 }
 
-/// An operation whose window ends.
-struct Due {
-    op: i64,
-    kind: Option<OpKind>,
-    repo: i64,
-    at: i64,
-    target: String,
-    until: i64,
-}
-
-fn due(row: &Row<'_>) -> Result<Due, Error> {
-    Ok(Due {
-        op: row.get(0)?,
-        kind: OpKind::from_number(row.get(1)?),
-        repo: row.get(2)?,
-        at: row.get(3)?,
-        target: row.get::<Option<String>>(4)?.unwrap_or_default(),
-        until: row.get(5)?,
-    })
-}
-
 /// Ends the window of one operation; how many manifests are due by it.
-fn end(tx: &mut Tx<'_>, one: &Due, now: i64) -> Result<u64, Error> {
+fn end(tx: &mut Tx<'_>, repo: i64, one: &TrashEntry, now: i64) -> Result<u64, Error> {
     let mut manifests = 0;
     match one.kind {
-        Some(OpKind::Trash | OpKind::Retention) => {
+        // Of a tag that a rule took, the manifest that followed.
+        TrashKind::Manifest | TrashKind::Tag => {
             manifests = tx.execute(
                 "UPDATE manifests SET purge_at = ?2 WHERE trash_op = ?1 AND trashed_at IS NOT NULL",
                 values![one.op, now],
             )?;
         }
-        Some(OpKind::Unlink) => end_of_blob(tx, one.repo, &one.target, now)?,
-        Some(OpKind::RepoDelete) => {
+        TrashKind::Blob => end_of_blob(tx, repo, &one.target, now)?,
+        TrashKind::Repository => {
             tx.execute(
                 "UPDATE repos SET purge_at = ?3 WHERE id = ?1 AND delete_op = ?2 AND purge_at IS NOT NULL",
-                values![one.repo, one.op, now],
+                values![repo, one.op, now],
             )?;
         }
-        Some(OpKind::Tag | OpKind::Untag | OpKind::Restore | OpKind::RepoRename) | None => {}
     }
-    tx.execute("UPDATE ops SET until = ?2 WHERE id = ?1", values![one.op, now])?;
+    // Never later than its beginning, which says that it did not end by itself: the trash does not list it any more.
+    tx.execute(
+        "UPDATE ops SET until = CASE WHEN at < ?2 THEN at ELSE ?2 END WHERE id = ?1",
+        values![one.op, now],
+    )?;
     Ok(manifests)
 }
 

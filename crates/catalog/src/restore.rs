@@ -71,7 +71,7 @@ pub fn restore(
     }
     // Of a tag nothing but its window says how long it can come back; all else can until it is purged, so a hold prolongs it.
     let is_tag = TrashKind::of(found.kind, &found.target) == Some(TrashKind::Tag);
-    if is_tag && until <= now {
+    if is_tag && until <= now && !holds_manifest(tx, op)? {
         return Ok(Restored::Gone);
     }
     if found.is_deleted && found.kind != OpKind::RepoDelete {
@@ -297,6 +297,14 @@ fn taken(tx: &mut Tx<'_>, repo: Repo, tag: &Tag, wanted: &Digest) -> Result<Take
         },
     )?;
     last.ok_or_else(|| Error::Impossible(format!("tag {tag} has changed, but has no history")))
+}
+
+/// Whether a manifest that went with the operation is still there.
+fn holds_manifest(tx: &mut Tx<'_>, op: i64) -> Result<bool, Error> {
+    tx.exists(
+        "SELECT 1 FROM manifests WHERE trash_op = ?1 AND trashed_at IS NOT NULL",
+        values![op],
+    )
 }
 
 /// The manifests of an operation that are purged.

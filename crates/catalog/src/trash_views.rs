@@ -1,7 +1,7 @@
 //! What is in the trash.
 //!
-//! The trash is a list of operations: each took something away that can come back until its undo window ends. Order: what
-//! can come back longest stands first. Units: Unix milliseconds, bytes. Shape: a page is one range of an index, and for
+//! The trash is a list of operations: each took something away that can come back until its undo window ends, or longer, if
+//! the collector has to wait. Order: what can come back longest stands first. Units: Unix milliseconds, bytes. Shape: a page is one range of an index, and for
 //! each entry work in proportion to what the operation took.
 
 use oci::{Digest, RepositoryName, Tag};
@@ -86,7 +86,40 @@ pub struct TrashPage {
     pub next: Option<TrashPlace>,
 }
 
-/// What is in the trash: of all, or of the repositories that have or had a name.
+/// Operations of the trash that are so, after the place ?2, ?3.
+macro_rules! operations {
+    ($which:literal) => {
+        concat!(
+            "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
+               o.reason
+             FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
+             WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND (o.until, o.id) < (?2, ?3) AND ",
+            $which,
+            " ORDER BY o.until DESC, o.id DESC LIMIT ?4"
+        )
+    };
+}
+
+/// Those whose window lasts.
+const IN_TIME: &str = operations!("o.until > ?1");
+const IN_TIME_OF_ONE: &str = operations!("o.until > ?1 AND o.repo_id = ?5");
+/// Those whose window is over, and that nobody emptied by hand, while what they took is still there: the collector waits, as
+/// after a jump of the clock, or something holds it. Only those since ?5 are looked at, which is when the oldest thing that is
+/// still there was due.
+const DUE: &str = operations!(
+    "o.until <= ?1 AND o.until >= ?5 AND o.until > o.at AND (r.delete_op = o.id AND r.purge_at IS NOT NULL
+       OR EXISTS (SELECT 1 FROM manifests m WHERE m.trash_op = o.id AND m.trashed_at IS NOT NULL))"
+);
+const DUE_OF_ONE: &str = operations!(
+    "o.until <= ?1 AND o.until >= ?5 AND o.repo_id = ?6 AND o.until > o.at
+       AND (r.delete_op = o.id AND r.purge_at IS NOT NULL
+       OR EXISTS (SELECT 1 FROM manifests m WHERE m.trash_op = o.id AND m.trashed_at IS NOT NULL))"
+);
+/// A manifest that follows another one into the trash, when its lease ends, is due so much later than that, at most.
+const FOLLOWS_MS: i64 = 8 * 24 * 3600 * 1000;
+
+/// What is in the trash: of all, or of the repositories that have or had a name. What is due stands last, for as long as it
+/// is still there.
 pub fn list_trash(
     tx: &mut Tx<'_>,
     repo: Option<&RepositoryName>,
@@ -94,37 +127,10 @@ pub fn list_trash(
     after: Option<TrashPlace>,
     limit: usize,
 ) -> Result<TrashPage, Error> {
-    let place = after.unwrap_or((i64::MAX, i64::MAX));
-    let wanted = limit.saturating_add(1);
-    let mut found = match repo {
-        None => tx.query(
-            "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
-           o.reason
-             FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
-             WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?1 AND (o.until, o.id) < (?2, ?3)
-             ORDER BY o.until DESC, o.id DESC LIMIT ?4",
-            values![now, place.0, place.1, wanted],
-            entry,
-        )?,
-        Some(name) => {
-            let mut all = Vec::new();
-            for id in ids_of(tx, name)? {
-                all.extend(tx.query(
-                    "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote,
-                       o.until, o.reason
-                     FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
-                     WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.until > ?2
-                       AND (o.until, o.id) < (?3, ?4) ORDER BY o.until DESC, o.id DESC LIMIT ?5",
-                    values![id, now, place.0, place.1, wanted],
-                    entry,
-                )?);
-            }
-            all.sort_by_key(|(_, entry)| std::cmp::Reverse((entry.until, entry.op)));
-            all
-        }
-    };
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let (found, more) = crate::repos::cut(
+        operations_in(tx, repo, now, after, limit.saturating_add(1))?,
+        limit,
+    );
     let mut items = Vec::with_capacity(found.len());
     for (repo_id, entry) in found {
         items.push(with_contents(tx, repo_id, entry)?);
@@ -134,6 +140,64 @@ pub fn list_trash(
         items,
         next: last.filter(|_| more),
     })
+}
+
+/// The first `wanted` operations of the trash after a place, or more; each with its repository's number, and without what
+/// it holds.
+pub(crate) fn operations_in(
+    tx: &mut Tx<'_>,
+    repo: Option<&RepositoryName>,
+    now: i64,
+    after: Option<TrashPlace>,
+    wanted: usize,
+) -> Result<Vec<(i64, TrashEntry)>, Error> {
+    let (until, op) = after.unwrap_or((i64::MAX, i64::MAX));
+    let ids = match repo {
+        Some(name) => Some(ids_of(tx, name)?),
+        None => None,
+    };
+    let mut found = Vec::new();
+    match &ids {
+        None => found.extend(tx.query(IN_TIME, values![now, until, op, wanted], entry)?),
+        Some(ids) => {
+            for id in ids {
+                found.extend(tx.query(IN_TIME_OF_ONE, values![now, until, op, wanted, *id], entry)?);
+            }
+        }
+    }
+    // What is due stands behind all of those.
+    let oldest = if found.len() < wanted {
+        oldest_due(tx, now)?
+    } else {
+        None
+    };
+    if let Some(oldest) = oldest {
+        let since = oldest.saturating_sub(FOLLOWS_MS);
+        match &ids {
+            None => found.extend(tx.query(DUE, values![now, until, op, wanted, since], entry)?),
+            Some(ids) => {
+                for id in ids {
+                    let page = values![now, until, op, wanted, since, *id];
+                    found.extend(tx.query(DUE_OF_ONE, page, entry)?);
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(_, entry)| std::cmp::Reverse((entry.until, entry.op)));
+    Ok(found)
+}
+
+/// When the oldest thing was due that is still in the trash; none if nothing is due.
+fn oldest_due(tx: &mut Tx<'_>, now: i64) -> Result<Option<i64>, Error> {
+    let mut oldest: Option<i64> = None;
+    for sql in [
+        "SELECT purge_at FROM manifests WHERE purge_at <= ?1 ORDER BY purge_at LIMIT 1",
+        "SELECT purge_at FROM repos WHERE purge_at <= ?1 ORDER BY purge_at LIMIT 1",
+    ] {
+        let first = tx.first(sql, values![now], |row: &Row<'_>| row.get(0))?;
+        oldest = oldest.into_iter().chain(first).min();
+    }
+    Ok(oldest)
 }
 
 /// One entry; none if the operation cannot be taken back, or was.
@@ -299,7 +363,9 @@ pub fn find_in_trash(
         Some(oci::Reference::Tag(tag)) => tx.first(
             "SELECT o.id FROM repos r JOIN tag_events e ON e.repo_id = r.id JOIN ops o ON o.id = e.op_id
              WHERE r.name = ?1 AND r.deleted_at IS NULL AND e.name = ?2 AND e.new_digest IS NULL
-               AND o.until > ?3 AND o.undone_by IS NULL ORDER BY e.seq DESC LIMIT 1",
+               AND o.undone_by IS NULL AND (o.until > ?3 OR o.until > o.at AND EXISTS
+                 (SELECT 1 FROM manifests m WHERE m.trash_op = o.id AND m.trashed_at IS NOT NULL))
+             ORDER BY e.seq DESC LIMIT 1",
             values![repo, tag, now],
             newest,
         ),

@@ -104,7 +104,28 @@ story!(everything_that_can_come_back_is_listed, async |house: &House| {
     assert_eq!(find("a", Some("2")).await, Some(all[2].op));
     assert_eq!(find("a", Some("1")).await, Some(all[3].op));
     assert_eq!(find("a", Some("4")).await, None);
+    // What is due can come back for as long as nobody collected it, and a tag for no longer than its window.
     house.pass(UNDO + DAY);
+    let due: Vec<_> = list(house, None)
+        .await
+        .into_iter()
+        .map(|entry| entry.kind)
+        .collect();
+    assert_eq!(due, [TrashKind::Repository, TrashKind::Manifest]);
+    assert_eq!(list(house, Some("a")).await.len(), 1);
+    let now = house.now();
+    for (what, op) in [
+        (&*image_text, Some(all[2].op)),
+        ("2", Some(all[2].op)),
+        ("1", None),
+    ] {
+        let reference = what.parse::<Reference>().unwrap();
+        let found = house
+            .read(move |tx| catalog::find_in_trash(tx, &repo("a"), Some(&reference), now))
+            .await;
+        assert_eq!(found, op, "{what}");
+    }
+    house.collect().await;
     assert_eq!(list(house, None).await, []);
 });
 

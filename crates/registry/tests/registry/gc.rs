@@ -4,7 +4,9 @@ use oci::{Digest, Reference};
 use registry::{Error, GcRun, GcWait, PauseCause, Registry, Rules};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{House, delete, digest_of, image, noise, pull, push_in_parts, push_manifest, read, walk};
+use crate::house::{
+    House, delete, digest_of, image, noise, pull, push, push_in_parts, push_manifest, read, walk,
+};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -203,4 +205,41 @@ async fn a_read_only_registry_removes_nothing() {
     registry.set_rules(at_once());
     collect_for(&house, &registry, 2).await;
     assert_eq!(files(&house), 0);
+}
+
+/// The clock jumps ahead by a year, and back: what was deleted is not collected meanwhile, so it is listed and can come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_jump_of_the_clock_keeps_is_listed_and_comes_back() {
+    let house = House::new();
+    let registry = house.open_with(at_once()).await;
+    let (manifest, _) = push_image(&registry, "a:1", 1).await;
+    delete_image(&registry, &manifest).await;
+    let everything = access::Caller::anybody().may_list_catalog();
+    let listed = async || {
+        let page = registry.list_trash(&everything, None, None, 10).await.unwrap();
+        page.items
+            .into_iter()
+            .map(|entry| (entry.op, entry.target))
+            .collect::<Vec<_>>()
+    };
+    let before = listed().await;
+    assert_eq!(before.len(), 1);
+    for by in [365 * DAY, -365 * DAY, -365 * DAY, 365 * DAY, 365 * DAY] {
+        house.clock.set(by);
+        assert_eq!(registry.gc_run().await.unwrap().purged, 0);
+        assert_eq!(listed().await, before, "after a jump by {by} ms");
+    }
+    let found = registry
+        .find_in_trash(&pull("a"), Some("1".parse().unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(found, Some(before[0].0), "by its tag too, a year ahead");
+    let wish = registry::RestoreWish::default();
+    let back = registry
+        .restore(&push("a"), before[0].0, wish, None)
+        .await
+        .unwrap();
+    assert!(matches!(back, registry::Restored::Done { .. }), "{back:?}");
+    assert_eq!(listed().await, []);
+    registry.close().await;
 }
