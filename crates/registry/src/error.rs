@@ -50,7 +50,7 @@ pub enum Error {
     #[error("this chunk does not start where the upload stands, at byte {}", .0.offset)]
     OutOfOrder(UploadStatus),
     /// The body is not as long as was said.
-    #[error("{declared} bytes were declared, but {received} arrived")]
+    #[error("{} {} declared, but {received} arrived", oci::counted(*.declared, "byte"), oci::either(*.declared, "was", "were"))]
     SizeMismatch {
         /// What the request said.
         declared: u64,
@@ -118,7 +118,10 @@ pub enum Error {
     #[error("deletion is disabled here (storage.delete.enabled)")]
     DeleteDisabled,
     /// Writes are off.
-    #[error("the registry is read-only now (storage.maintenance.readonly)")]
+    #[error(
+        "the registry is read-only by its configuration (storage.maintenance.readonly.enabled); pulls work; it takes writes again \
+         once that is false there and was reloaded"
+    )]
     ReadOnly,
     /// Writes are off, because somebody said so.
     #[error("the registry is read-only now: {reason}")]

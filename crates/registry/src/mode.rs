@@ -82,14 +82,20 @@ impl Registry {
     #[must_use]
     pub fn read_only(&self) -> Error {
         let mode = self.mode();
-        match (mode.by_command, mode.reason, mode.set_by) {
-            (true, Some(reason), Some(by)) => Error::ReadOnlyMode {
-                reason: format!("{reason} ({by}); pulls work"),
-            },
-            (true, None, Some(by)) => Error::ReadOnlyMode {
-                reason: format!("{by} made it so (`landfall mode`); pulls work"),
-            },
-            _ => Error::ReadOnly,
+        let (true, Some(by)) = (mode.by_command, mode.set_by) else {
+            return Error::ReadOnly;
+        };
+        let why = match mode.reason {
+            Some(reason) => format!("{reason} ({by})"),
+            None => format!("{by} made it so"),
+        };
+        let both = if mode.by_setting {
+            ", and storage.maintenance.readonly.enabled must be false in the configuration too"
+        } else {
+            ""
+        };
+        Error::ReadOnlyMode {
+            reason: format!("{why}; pulls work; `landfall mode read-write` takes writes again{both}"),
         }
     }
 }

@@ -204,7 +204,8 @@ impl fmt::Display for Found {
                 actual,
             } => write!(
                 f,
-                "its content {digest} has {actual} bytes where a manifest says {expected}; left out"
+                "its content {digest} has {} where a manifest says {expected}; left out",
+                oci::counted(*actual, "byte")
             ),
             Self::Unreadable { reason } => write!(f, "cannot be read ({reason}); left out"),
             Self::TagWithoutManifest => f.write_str("the tag leads to no manifest; left out"),

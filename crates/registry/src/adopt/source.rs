@@ -77,10 +77,21 @@ pub enum RemoteError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// It wants a login, or another one.
-    #[error("{address} refuses this login: give one that may pull with --username and --password-stdin")]
+    #[error(
+        "{address} refuses this login: give one that may pull (`adopt`: --username with --password-stdin; `scrub run`: \
+         --repair-username with --repair-password-stdin)"
+    )]
     Login {
         /// What was asked for.
         address: String,
+    },
+    /// It is none that can be asked.
+    #[error("{address} is no address of a registry: {why}")]
+    Address {
+        /// What was written, without a password.
+        address: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// It answers what no registry should.
     #[error("{address} answers {answer}, which is not what a registry answers there")]

@@ -261,7 +261,7 @@ pub fn kind_of(error: &Error) -> FailureKind {
         | Error::Backup(BackupError::NoRoom { .. })
         | Error::Bundle(Bundle::NoRoom(_)) => FailureKind::Full,
         Error::RepositoryUnknown(_)
-        | Error::Backup(BackupError::Unknown { .. } | BackupError::NoParent(_))
+        | Error::Backup(BackupError::Unknown { .. } | BackupError::NoParent(_) | BackupError::NoFolder(_))
         | Error::Bundle(Bundle::NoLast | Bundle::NoChange { .. }) => FailureKind::Missing,
         Error::Backup(BackupError::Inside { .. } | BackupError::NotOurs { .. } | BackupError::Busy(_))
         | Error::Bundle(Bundle::Exists(_) | Bundle::Foreign(_))

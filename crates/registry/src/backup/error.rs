@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use oci::{counted, either};
+
 /// What is wrong with a backup, or with the place for one.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -21,6 +23,9 @@ pub enum BackupError {
         "{} does not exist: is its disk mounted? Only the last folder of the path is made, so that a backup never ends on the wrong disk", .0.display()
     )]
     NoParent(PathBuf),
+    /// There is no such folder to read from.
+    #[error("{} is no folder that is there: give the folder that `landfall backup --to` wrote to; is its disk mounted?", .0.display())]
+    NoFolder(PathBuf),
     /// Something else lies in the target.
     #[error("{} holds something else than backups ({found}): give an empty folder, or one that was made by `landfall backup`", path.display())]
     NotOurs {
@@ -49,7 +54,10 @@ pub enum BackupError {
         why: String,
     },
     /// Blobs of it are missing or damaged.
-    #[error("{} blobs of this backup are missing or damaged, the first is {first}", .count)]
+    #[error(
+        "{} of this backup {} missing or damaged{}{first}: `landfall backup verify` names all; --partial restores the rest",
+        counted(*.count, "blob"), either(*.count, "is", "are"), either(*.count, ": ", ", the first is ")
+    )]
     Damaged {
         /// How many.
         count: usize,

@@ -144,7 +144,13 @@ impl Registry {
             let path = source.folder.join(Vault::blob(&blob.digest));
             let opened = {
                 let path = path.clone();
-                blocking(move || File::open(&path).map_err(|error| BackupError::read(&path, error))).await?
+                blocking(move || {
+                    File::open(&path).map_err(|error| match error.kind() {
+                        std::io::ErrorKind::NotFound => BackupError::altered(&path, "it is missing"),
+                        _ => BackupError::read(&path, error),
+                    })
+                })
+                .await?
             };
             Box::new(opened)
         };

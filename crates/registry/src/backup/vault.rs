@@ -88,9 +88,13 @@ pub(super) struct Vault {
 /// A backup by its time, and its record or why that cannot be read.
 pub type Listed = (String, Result<BackupRecord, BackupError>);
 
-/// All backups in a folder, oldest first, by name; one whose record cannot be read with the reason. Blocks.
+/// All backups in a folder, oldest first, by name; one whose record cannot be read with the reason. An empty folder, which
+/// would do for the first backup, has none. Blocks.
 pub fn list(folder: &Path) -> Result<Vec<Listed>, BackupError> {
-    let vault = Vault::open(folder)?;
+    let vault = match Vault::open(folder) {
+        Err(BackupError::Unknown { .. }) if refuse_other(folder).is_ok() => return Ok(Vec::new()),
+        opened => opened?,
+    };
     let times = vault.times()?.into_iter();
     Ok(times
         .map(|time| {
@@ -110,6 +114,9 @@ impl Vault {
                 return Err(BackupError::Newer(root.to_owned()));
             }
             Ok(_) => return Err(BackupError::altered(&mark, "it says something else")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !root.exists() => {
+                return Err(BackupError::NoFolder(root.to_owned()));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(BackupError::Unknown {
                     path: root.to_owned(),
@@ -241,8 +248,14 @@ impl Vault {
         if format(&text).is_some_and(|format| format > u64::from(FORMAT)) {
             return Err(BackupError::Newer(path));
         }
-        let record: BackupRecord =
-            serde_json::from_str(&text).map_err(|error| BackupError::altered(&path, error.to_string()))?;
+        let record: BackupRecord = serde_json::from_str(&text).map_err(|error| {
+            // Not what stands there: it may be anything.
+            let (line, column) = (error.line(), error.column());
+            BackupError::altered(
+                &path,
+                format!("no record of a backup, at its line {line} column {column}"),
+            )
+        })?;
         if record.time != time {
             return Err(BackupError::altered(&path, "it is of another time"));
         }
@@ -261,7 +274,7 @@ impl Vault {
         if bytes != record.bytes {
             return Err(BackupError::altered(
                 &path,
-                format!("it has {bytes} bytes, not {}", record.bytes),
+                format!("it has {}, not {}", oci::counted(bytes, "byte"), record.bytes),
             ));
         }
         if digest.to_string() != record.digest {

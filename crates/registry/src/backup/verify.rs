@@ -156,7 +156,7 @@ fn check_blob(path: &Path, digest: &oci::Digest, size: u64) -> Result<(), String
     let (actual, bytes) = hash_all(&mut file, digest.algorithm(), |_| Ok(()))
         .map_err(|error| format!("it cannot be read: {error}"))?;
     if bytes != size {
-        return Err(format!("it has {bytes} bytes, not {size}"));
+        return Err(format!("it has {}, not {size}", oci::counted(bytes, "byte")));
     }
     if actual != *digest {
         return Err(format!("its bytes are those of {actual}"));

@@ -21,6 +21,8 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use oci::{counted, either};
+
 pub use import::Imported;
 pub use read::describe;
 pub use record::{BundleBase, BundleManifest, BundleRecord, BundleRepository, BundleTag};
@@ -124,7 +126,9 @@ fn does_not_fit(base: Option<&str>, base_is_here: bool, count: usize, first: &[S
         (None, _) => "make a bundle without --since".to_owned(),
     };
     format!(
-        "this bundle needs {count} things that are neither in it nor here ({list}{more}); {what}. Nothing was changed"
+        "this bundle needs {} that {} neither in it nor here ({list}{more}); {what}. Nothing was changed",
+        counted(count, "thing"),
+        either(count, "is", "are")
     )
 }
 

@@ -17,6 +17,10 @@ use crate::hashing::hash_all;
 /// The largest document of a bundle.
 const DOCUMENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// What is said of a file that is something else.
+const NOT_ONE: &str = "a file that `landfall export --layout bundle` wrote was expected, which is a tar file that begins with \
+     BUNDLE.json";
+
 /// A bundle whose parts are known.
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -38,18 +42,20 @@ impl Bundle {
             .metadata()
             .map_err(|error| BundleError::read(path, error))?
             .len();
-        let broken = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof
-            | std::io::ErrorKind::InvalidData
-            | std::io::ErrorKind::Other => BundleError::damaged(path, error.to_string()),
-            _ => BundleError::read(path, error),
-        };
         let mut archive = tar::Archive::new(BufReader::new(file));
         let mut places = HashMap::new();
         let (mut record, mut digest, mut end) = (None, String::new(), None);
-        for entry in archive.entries_with_seek().map_err(broken)? {
+        for entry in archive
+            .entries_with_seek()
+            .map_err(|error| broken(path, false, error))?
+        {
+            let begun = record.is_some();
+            let broken = |error: std::io::Error| broken(path, begun, error);
             let mut entry = entry.map_err(broken)?;
             let name = entry.path().map_err(broken)?.to_string_lossy().into_owned();
+            if record.is_none() && name != FIRST {
+                return Err(BundleError::damaged(path, NOT_ONE));
+            }
             let (at, size) = (entry.raw_file_position(), entry.size());
             if at.saturating_add(size) > length {
                 return Err(BundleError::damaged(path, format!("it was cut off in {name}")));
@@ -60,16 +66,10 @@ impl Bundle {
                     record = Some(parse(path, &text)?);
                     digest = store::Hasher::digest(Algorithm::Sha256, &text).to_string();
                 }
-                _ if record.is_none() => {
-                    return Err(BundleError::damaged(
-                        path,
-                        format!("it does not begin with {FIRST}"),
-                    ));
-                }
                 LAST => {
                     let text = document(&mut entry, size).map_err(broken)?;
                     let found: BundleEnd = serde_json::from_slice(&text)
-                        .map_err(|error| BundleError::damaged(path, format!("{LAST}: {error}")))?;
+                        .map_err(|error| BundleError::damaged(path, not_json(LAST, &error)))?;
                     end = Some(found);
                 }
                 _ if entry.header().entry_type() == tar::EntryType::Link => {
@@ -87,7 +87,10 @@ impl Bundle {
             }
         }
         let Some(record) = record else {
-            return Err(BundleError::damaged(path, "it is empty"));
+            return Err(BundleError::damaged(
+                path,
+                if length == 0 { "it is empty" } else { NOT_ONE },
+            ));
         };
         match end {
             None => Err(BundleError::damaged(path, "its end is missing: it was cut off")),
@@ -150,6 +153,33 @@ impl Bundle {
     }
 }
 
+/// What is wrong with a file that cannot be read as a bundle. The parser's own words would show bytes of it.
+fn broken(path: &Path, begun: bool, error: std::io::Error) -> BundleError {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof
+        | std::io::ErrorKind::InvalidData
+        | std::io::ErrorKind::InvalidInput
+        | std::io::ErrorKind::Other => BundleError::damaged(
+            path,
+            if begun {
+                "it was cut off or changed"
+            } else {
+                NOT_ONE
+            },
+        ),
+        _ => BundleError::read(path, error),
+    }
+}
+
+/// Where a document is wrong; never what stands there.
+fn not_json(name: &str, error: &serde_json::Error) -> String {
+    format!(
+        "{name} is not what it should be, at its line {} column {}",
+        error.line(),
+        error.column()
+    )
+}
+
 fn document(entry: &mut impl Read, size: u64) -> std::io::Result<Vec<u8>> {
     if size > DOCUMENT_BYTES_MAX {
         return Err(std::io::Error::other(
@@ -162,7 +192,7 @@ fn document(entry: &mut impl Read, size: u64) -> std::io::Result<Vec<u8>> {
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<BundleRecord, BundleError> {
-    let bad = |error: serde_json::Error| BundleError::damaged(path, format!("{FIRST}: {error}"));
+    let bad = |error: serde_json::Error| BundleError::damaged(path, not_json(FIRST, &error));
     let value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;
     if value["format"]
         .as_u64()

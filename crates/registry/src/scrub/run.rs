@@ -91,7 +91,7 @@ impl SourceFailure {
         match error {
             RemoteError::Unreachable { .. } => Some(Self::Unreachable),
             RemoteError::Login { .. } => Some(Self::Login),
-            RemoteError::Unexpected { .. } => None,
+            RemoteError::Unexpected { .. } | RemoteError::Address { .. } => None,
         }
     }
 }

@@ -116,7 +116,7 @@ async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<(Vec<GcUrgent>, us
             );
             return Err(Refusal::conflict(message));
         }
-        Some(GcWait::ReadOnly) => return Err(registry::Error::ReadOnly.into()),
+        Some(GcWait::ReadOnly) => return Err(call.registry().read_only().into()),
         Some(GcWait::Started { .. }) | None => {}
     }
     let mut ended = 0;
