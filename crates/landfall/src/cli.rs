@@ -56,13 +56,31 @@ Examples:
   landfall serve --listen :5000 config.yml  as a configuration file says, on every interface")]
     Serve(ServeArguments),
     /// Check and explain the configuration
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall config check config.yml            what is wrong with a file, without starting
+  landfall config explain http.addr           one setting: its value, where that came from, what it means"
+    )]
     Config(ConfigCommand),
     /// Add, list and remove the people who may log in
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall user add bee                       asks for the password
+  landfall user list --json"
+    )]
     User(UserCommand),
     /// Look at certificates, renew them, and let clients trust them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall tls status                         which certificate is served, and until when
+  landfall tls trust --print docker           what lets docker trust this server"
+    )]
     Tls(TlsCommand),
     /// Take over what another registry holds, from its folder or its address
     #[command(after_help = "\
@@ -96,35 +114,95 @@ Examples:
   landfall restore /mnt/disk/landfall --repo team/app      one repository, into the server that runs here")]
     Restore(RestoreArguments),
     /// See repositories; rename, delete and restore them; give one its own undo window
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall repo list
+  landfall repo set team/app --undo-window 30d
+  landfall repo delete team/app --dry-run"
+    )]
     Repo(RepoCommand),
     /// See tags and their history; set one back to what it was
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall tag list team/app
+  landfall tag history team/app:latest        who moved it, when, and from where to where
+  landfall tag rollback team/app:latest       back to what it was before"
+    )]
     Tag(TagCommand),
     /// See what was deleted; bring it back, or end it for good
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall trash list                         what can come back, and until when
+  landfall trash restore team/app:1.2
+  landfall trash empty --dry-run"
+    )]
     Trash(TrashCommand),
     /// See where the bytes are, and what deleting would free
     Du(DuArguments),
     /// Say why something is as it is
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall why kept 4bcff6                    all that holds this digest, in every repository
+  landfall why kept 4bcff6 --json"
+    )]
     Why(WhyCommand),
     /// See what waits to be collected and when it goes; hurry, pause or resume that
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall gc status                          what waits, and when it is gone
+  landfall gc run --urgent team/app --dry-run
+  landfall gc pause"
+    )]
     Gc(GcCommand),
     /// Compare the catalog with the stored files: rows have their bytes, bytes their rows
     Check(StoreCheckArguments),
     /// See what is damaged and who needs it; read bytes back, and heal them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall scrub status                       what is damaged, and who needs it
+  landfall scrub run --sample 5% --rate 50MB/s
+  landfall scrub run --sample 0% --repair-from /mnt/backup/landfall"
+    )]
     Scrub(ScrubCommand),
     /// Say which tags go and which stay; see what that would do, and do it
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall retention set team/app --tags 'pr-*' --keep-last 10
+  landfall retention dry-run                  what would go, and why the rest stays
+  landfall retention history"
+    )]
     Retention(RetentionCommand),
     /// Limit the bytes and tags of repositories and namespaces
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall quota set team/ --bytes 50GB       all of team/ together
+  landfall quota list"
+    )]
     Quota(QuotaCommand),
     /// Say which tags are neither moved nor deleted once they are set
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  landfall immutable set '**' --tags 'v*'      set once, these stay as they are
+  landfall immutable list"
+    )]
     Immutable(ImmutableCommand),
     /// Refuse writes while the server runs, or take them again
     Mode(ModeArguments),
@@ -340,6 +418,8 @@ impl ServeArguments {
     }
 }
 
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::url_login::hidden_in;
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -111,7 +113,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&hidden_in(&self.text))
     }
 }
 

@@ -23,6 +23,7 @@ mod reload;
 mod remote;
 mod socket;
 mod systemd;
+mod url_login;
 mod wiring;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command, ConfigCommand};
 
 fn main() -> ExitCode {
+    url_login::keep_out_of_sight();
     let typed = cli::with_default_command(std::env::args_os());
     let cli: Cli = arguments::parse(typed).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {

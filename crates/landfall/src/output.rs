@@ -7,13 +7,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+use crate::url_login::hidden_in;
+
 /// A line of the result.
 pub(crate) fn line(text: impl Display) {
     whole(&format!("{text}\n"));
 }
 
-/// The result, line ends included.
+/// The result, line ends included. No password of a URL is in it.
 pub(crate) fn whole(text: &str) {
+    let text = hidden_in(text);
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         if error.kind() != io::ErrorKind::BrokenPipe {

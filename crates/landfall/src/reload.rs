@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
 use crate::systemd::{State, notify};
+use crate::url_login::hidden_in;
 use crate::{logging, wiring};
 
 /// What reloads change, and what they compare with.
@@ -58,7 +59,7 @@ impl Reload {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => {
                 for error in &problems.errors {
-                    tracing::error!(code = error.code(), "{}", error.one_line());
+                    tracing::error!(code = error.code(), "{}", hidden_in(&error.one_line()));
                 }
                 tracing::error!("the new configuration cannot be used; the old one stays in force");
                 return None;
@@ -69,7 +70,7 @@ impl Reload {
             }
         };
         for warning in &loaded.warnings {
-            tracing::warn!("{}", warning.one_line());
+            tracing::warn!("{}", hidden_in(&warning.one_line()));
         }
         if let Err(failure) = self.take_over(&loaded).await {
             tracing::error!("{failure}");

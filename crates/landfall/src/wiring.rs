@@ -19,6 +19,7 @@ use crate::first_user;
 use crate::log_thread::LogThread;
 use crate::logging;
 use crate::remote::{HttpRemote, Login};
+use crate::url_login::is_address;
 
 /// Reads file, environment and flags.
 pub(crate) fn load(arguments: &ServeArguments) -> Result<Loaded, Problems> {
@@ -93,8 +94,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, Failure> {
 /// What an operator may name as a source of right bytes: the address of a registry, or a folder.
 pub(crate) fn sources() -> Box<registry::Sources> {
     Box::new(|name: &SourceName| {
-        let is_address = name.place.starts_with("http://") || name.place.starts_with("https://");
-        if !is_address {
+        if !is_address(&name.place) {
             return FolderSource::named(&name.place);
         }
         let login = name

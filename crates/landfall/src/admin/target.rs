@@ -18,6 +18,7 @@ use crate::client::Server;
 use crate::commands::config::settings;
 use crate::commands::password;
 use crate::failure::Failure;
+use crate::url_login::hidden;
 
 /// Which server is asked, and by whom.
 #[derive(Args, Debug)]
@@ -89,7 +90,7 @@ impl Target {
             Ok(text) if !text.is_empty() => text
                 .parse()
                 .map(Some)
-                .map_err(|error| Failure::usage(format!("LANDFALL_SERVER is {text:?}: {error}"))),
+                .map_err(|error| Failure::usage(format!("LANDFALL_SERVER is {:?}: {error}", hidden(&text)))),
             _ => Ok(None),
         }
     }

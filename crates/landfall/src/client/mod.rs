@@ -358,6 +358,9 @@ impl FromStr for Server {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix("http://").ok_or(EXPECTED)?),
         };
+        if rest.contains('@') {
+            return Err("no name and password in a URL: others on this machine could read them");
+        }
         let (authority, path) = rest
             .split_once('/')
             .map_or((rest, ""), |(authority, path)| (authority, path));
@@ -367,9 +370,6 @@ impl FromStr for Server {
             }
             _ => (authority, if is_secure { 443 } else { 80 }),
         };
-        if authority.contains('@') {
-            return Err("no name and password in a URL: others on this machine could read them");
-        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(EXPECTED);

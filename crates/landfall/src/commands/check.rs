@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use config::{Medium, Settings};
+use oci::counted;
 use registry::{Check, CheckReport, CheckWatcher, Problem};
 use serde::Serialize;
 use server::api::{CheckCounts, CheckOrder, CheckProblem, CheckStatus};
@@ -82,8 +83,7 @@ pub(crate) fn run(arguments: &StoreCheckArguments) -> Result<(), Failure> {
     }
     match found {
         0 => Ok(()),
-        1 => Err(Failure::problems("1 problem")),
-        more => Err(Failure::problems(format!("{more} problems"))),
+        some => Err(Failure::problems(counted(some, "problem"))),
     }
 }
 
@@ -184,10 +184,10 @@ impl CheckWatcher for Talk {
 
 fn text(counts: &CheckCounts) -> String {
     let mut lines = vec![format!(
-        "blobs      {} in files, {} in the catalog; {} manifests; {}",
+        "blobs      {} in files, {} in the catalog; {}; {}",
         counts.blobs,
         counts.inline,
-        counts.manifests,
+        counted(counts.manifests, "manifest"),
         size(counts.bytes)
     )];
     if counts.hashed_bytes > 0 {
@@ -201,19 +201,22 @@ fn text(counts: &CheckCounts) -> String {
     let notes = [
         (
             counts.unknown,
-            "stored files that no row knows, as a crash leaves them: the server puts them aside by itself",
+            "stored file",
+            " that no row knows, as a crash leaves: put aside by the server itself",
         ),
         (
             counts.left_uploads,
-            "files of uploads that no row knows: the next start removes them",
+            "file",
+            " of uploads that no row knows: removed by the next start",
         ),
         (
             counts.strangers,
-            "things in these folders that are not Landfall's: left alone",
+            "thing",
+            " in these folders that Landfall did not put there: left alone",
         ),
     ];
-    let notes = notes.into_iter().filter(|(count, _)| *count > 0);
-    lines.extend(notes.map(|(count, what)| format!("note       {count} {what}")));
+    let notes = notes.into_iter().filter(|(count, ..)| *count > 0);
+    lines.extend(notes.map(|(count, noun, rest)| format!("note       {}{rest}", counted(count, noun))));
     if counts.problems == 0 {
         lines.push("all is well".to_owned());
     }

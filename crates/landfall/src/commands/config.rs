@@ -5,11 +5,13 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use config::{Explained, Finding, Loaded};
+use oci::counted;
 use serde::Serialize;
 
 use crate::cli::{CheckArguments, ExplainArguments, InitArguments, PrintArguments, ServeArguments};
 use crate::failure::Failure;
 use crate::output;
+use crate::url_login::hidden_in;
 use crate::wiring::load;
 
 /// What `config init` writes.
@@ -58,10 +60,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
         }
     }
     match &outcome {
-        Err(problems) if arguments.json => Err(Failure::configuration(format!(
-            "{} errors",
-            problems.errors.len()
-        ))),
+        Err(problems) if arguments.json => {
+            Err(Failure::configuration(counted(problems.errors.len(), "error")))
+        }
         Err(problems) => Err(Failure::configuration(
             problems
                 .errors
@@ -78,8 +79,8 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
                 .as_ref()
                 .map_or("no file".to_owned(), |file| file.display().to_string());
             output::line(format_args!(
-                "ok: the configuration can be used ({file}, environment, flags; {} warnings)",
-                warnings.len()
+                "ok: the configuration can be used ({file}, environment, flags; {})",
+                counted(warnings.len(), "warning")
             ));
             Ok(())
         }
@@ -94,7 +95,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<(), Failure> {
     };
     let loaded = load(&serve);
     if let Err(problems) = &loaded {
-        eprintln!("{}", problems.render());
+        eprintln!("{}", hidden_in(&problems.render()));
         eprintln!("the configuration cannot be used, so defaults are shown instead of values");
     }
     let values = loaded.as_ref().ok().map(|Loaded { values, .. }| values);

@@ -3,7 +3,7 @@
 //! Exit codes: 5 no such repository.
 
 use clap::{Args, ValueEnum};
-use oci::RepositoryName;
+use oci::{RepositoryName, counted};
 use serde::Serialize;
 use server::api::{RepositoryUsage, TagUsage, Usage};
 
@@ -98,9 +98,9 @@ fn of_everything(arguments: &DuArguments) -> Result<(), Failure> {
         }
     }
     output::line(format!(
-        "{} in {} blobs; disk: {} free of {}",
+        "{} in {}; disk: {} free of {}",
         size(usage.bytes),
-        usage.blobs,
+        counted(usage.blobs, "blob"),
         size(usage.disk_free),
         size(usage.disk_total)
     ));

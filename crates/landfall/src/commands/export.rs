@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use oci::RepositoryName;
+use oci::{RepositoryName, counted, either};
 use registry::bundle::Since;
 use registry::export::{Expected, Exported, Layout};
 use serde::Serialize;
@@ -185,8 +185,10 @@ fn folders(arguments: &ExportArguments, layout: Layout) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::problems(format!(
-            "error[LF-EXP-002]: {} blobs have no bytes here and were left out: {}",
-            exported.missing.len(),
+            "error[LF-EXP-002]: {} {} no bytes here and {} left out: {}",
+            counted(exported.missing.len(), "blob"),
+            either(exported.missing.len(), "has", "have"),
+            either(exported.missing.len(), "was", "were"),
             exported.missing.join(", ")
         )))
     }
@@ -194,20 +196,26 @@ fn folders(arguments: &ExportArguments, layout: Layout) -> Result<(), Failure> {
 
 fn print(target: &Path, exported: &Exported) {
     output::line(format!(
-        "exported {} repositories, {} tags, {} manifests, {} blobs, {} to {}",
-        exported.repositories,
-        exported.tags,
-        exported.manifests,
-        exported.blobs,
+        "exported {}, {}, {}, {}, {} to {}",
+        counted(exported.repositories, "repository"),
+        counted(exported.tags, "tag"),
+        counted(exported.manifests, "manifest"),
+        counted(exported.blobs, "blob"),
         size(exported.bytes),
         target.display()
     ));
     output::line(format!(
-        "{} blobs are further names of our files, {} clones, {} copies ({}), {} were there",
+        "{} {}, {}, {} ({}), {} {} there",
         exported.linked,
-        exported.cloned,
-        exported.copied,
+        either(
+            exported.linked,
+            "blob is a further name of our file",
+            "blobs are further names of our files"
+        ),
+        counted(exported.cloned, "clone"),
+        counted(exported.copied, "copy"),
         size(exported.bytes_copied),
-        exported.present
+        exported.present,
+        either(exported.present, "was", "were")
     ));
 }

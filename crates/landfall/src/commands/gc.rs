@@ -3,7 +3,7 @@
 //! Collection goes on by itself; nobody needs to run it.
 
 use clap::{Args, Subcommand};
-use oci::RepositoryName;
+use oci::{RepositoryName, counted, either};
 use server::api::{GcPause, GcResumed, GcRun, GcRunRequest, GcStatus, GcUrgent, GcWaiting, PendingKind};
 
 use super::progress::size;
@@ -131,10 +131,13 @@ fn hurry(arguments: &RunArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "{} manifests are gone for good, {} blobs have no place any more, {} files were removed: {}",
-        run.purged,
-        run.blobs,
-        run.files,
+        "{} {} gone for good, {} {} no place any more, {} {} removed: {}",
+        counted(run.purged, "manifest"),
+        either(run.purged, "is", "are"),
+        counted(run.blobs, "blob"),
+        either(run.blobs, "has", "have"),
+        counted(run.files, "file"),
+        either(run.files, "was", "were"),
         size(run.bytes)
     ));
     if let Some(waiting) = &run.waiting {
@@ -147,9 +150,9 @@ fn hurry(arguments: &RunArguments) -> Result<(), Failure> {
 fn described(plan: &[GcUrgent]) -> String {
     let line = |one: &GcUrgent| {
         format!(
-            "{}: {} manifests in the trash could never be restored; {} would be free by {}\n",
+            "{}: {} in the trash could never be restored; {} would be free by {}\n",
             one.repository,
-            one.manifests,
+            counted(one.manifests, "manifest"),
             size(one.bytes),
             one.gone_by
         )
@@ -186,9 +189,13 @@ fn resume(target: &Target) -> Result<(), Failure> {
 #[derive(serde::Serialize)]
 struct Nothing {}
 
-fn sentence(waiting: &GcWaiting) -> String {
+/// Why less is collected than is due.
+pub(super) fn sentence(waiting: &GcWaiting) -> String {
     match waiting {
-        GcWaiting::ReadOnly => "the registry is read-only: nothing is collected".to_owned(),
+        GcWaiting::ReadOnly => {
+            "the registry is read-only: nothing is collected; `landfall mode` says by whom, and takes writes again"
+                .to_owned()
+        }
         GcWaiting::Started { until } => {
             format!("the server has just started: nothing becomes garbage before {until}")
         }

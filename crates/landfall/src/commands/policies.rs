@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use oci::counted;
 use server::api::{ImmutableSpec, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec};
 
 use super::progress::size;
@@ -191,7 +192,7 @@ fn set_quota(arguments: &QuotaArguments) -> Result<(), Failure> {
     }
     let mut limits = Vec::new();
     limits.extend(quota.bytes.map(size));
-    limits.extend(quota.tags.map(|tags| format!("{tags} tags")));
+    limits.extend(quota.tags.map(|tags| counted(tags, "tag")));
     let order = PolicyOrder {
         quota: Some(quota),
         ..PolicyOrder::default()

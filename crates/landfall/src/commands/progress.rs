@@ -5,6 +5,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use oci::{counted, either};
+
 const REDRAW: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
 const BAR: usize = 30;
@@ -74,8 +76,10 @@ impl Meter {
     pub(crate) fn so_far(&self) -> String {
         let (done, total) = self.now.repositories;
         format!(
-            "{done} of {total} repositories were done ({} blobs, {})",
-            self.now.blobs,
+            "{done} of {} {} done ({}, {})",
+            counted(total, "repository"),
+            either(done, "was", "were"),
+            counted(self.now.blobs, "blob"),
             self.now.bytes()
         )
     }
@@ -93,11 +97,11 @@ impl Meter {
         let (done, total) = now.repositories;
         let repositories = match total {
             0 => String::new(), // where they are not counted
-            total => format!("{done}/{total} repositories, "),
+            total => format!("{done}/{}, ", counted(total, "repository")),
         };
         let facts = format!(
-            "{repositories}{} blobs, {}, {}/s",
-            now.blobs,
+            "{repositories}{}, {}, {}/s",
+            counted(now.blobs, "blob"),
             now.bytes(),
             size(speed)
         );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use oci::RepositoryName;
+use oci::{RepositoryName, counted};
 use server::api::{
     Repository, RepositoryDeleted, RepositoryRename, RepositorySet, TrashRestore, TrashRestored,
 };
@@ -204,13 +204,14 @@ fn print(target: &Target, one: Repository) {
         return;
     }
     let at = |at: Option<server::api::Time>| at.map_or("never".to_owned(), |at| at.to_string());
-    let window = one.undo_window_seconds.map_or_else(
-        || "as the registry says".to_owned(),
-        |seconds| config::format_duration(Duration::from_secs(seconds)),
-    );
+    let window = match one.undo_window_seconds {
+        None => "as the registry says (trash.undo_window)".to_owned(),
+        Some(0) => "0: what is deleted cannot be brought back".to_owned(),
+        Some(seconds) => config::format_duration(Duration::from_secs(seconds)),
+    };
     output::whole(&format!(
         "{}\ncreated      {}\ntags         {}\nmanifests    {} ({} in the trash)\nblobs        {}\n\
-         last push    {}\nlast pull    {} ({} pulls)\nundo window  {window}\n",
+         last push    {}\nlast pull    {} ({})\nundo window  {window}\n",
         one.name,
         one.created_at,
         one.tags,
@@ -219,7 +220,7 @@ fn print(target: &Target, one: Repository) {
         size(one.bytes),
         at(one.last_push_at),
         at(one.last_pull_at),
-        one.pulls
+        counted(one.pulls, "pull")
     ));
 }
 
@@ -249,8 +250,13 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
     let name = &arguments.repository;
     let shown: Repository = api.get(&path(name))?;
     let plan = format!(
-        "{name} would be deleted with {} tags and {} manifests, and could come back until its undo window ends\n",
-        shown.tags, shown.manifests
+        "{name} would be deleted with {} and {}, and {}\n",
+        counted(shown.tags, "tag"),
+        counted(shown.manifests, "manifest"),
+        match shown.undo_window_seconds {
+            Some(0) => "could not come back: its undo window is 0",
+            _ => "could come back for as long as its undo window lasts",
+        }
     );
     if !arguments.consent.asked(&plan, "Delete it?")? {
         return Ok(());

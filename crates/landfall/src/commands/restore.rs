@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use oci::RepositoryName;
+use oci::{RepositoryName, counted, either};
 use registry::SystemClock;
 use registry::backup::{Reached, RestoreFrom, RestoreRepository, Restored, restore};
 use serde::Serialize;
@@ -92,12 +92,12 @@ fn all(arguments: &RestoreArguments) -> Result<(), Failure> {
     } else {
         let backup = &restored.backup;
         output::line(format!(
-            "restored {} into {}: {} repositories, {} tags, {} blobs, {}",
+            "restored {} into {}: {}, {}, {}, {}",
             backup.time,
             root.display(),
-            backup.repositories,
-            backup.tags,
-            backup.blobs,
+            counted(backup.repositories, "repository"),
+            counted(backup.tags, "tag"),
+            counted(backup.blobs, "blob"),
             size(backup.bytes)
         ));
         output::line(format!(
@@ -109,8 +109,9 @@ fn all(arguments: &RestoreArguments) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::problems(format!(
-        "error[LF-BAK-002]: {} blobs have no good bytes; push the images that hold them again: {}",
-        restored.damaged.len(),
+        "error[LF-BAK-002]: {} {} no good bytes; push the images that need them again: {}",
+        counted(restored.damaged.len(), "blob"),
+        either(restored.damaged.len(), "has", "have"),
         restored.damaged.join(", ")
     )))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use config::Settings;
+use oci::{counted, either};
 use registry::{ScrubWanted, SourceName};
 use serde::{Deserialize, Serialize};
 use server::api::{
@@ -23,6 +24,7 @@ use super::progress::size;
 use crate::admin::{Api, Reach, Target, print_json};
 use crate::failure::Failure;
 use crate::output;
+use crate::url_login::{self, is_address};
 
 /// How long to wait before a server is asked again, at first and at most.
 const ASK_EVERY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -143,16 +145,12 @@ fn status(target: &Target) -> Result<(), Failure> {
 }
 
 fn through(arguments: &RunArguments) -> Result<(), Failure> {
-    let password = if arguments.repair_password_stdin {
-        Some(password_from_stdin()?)
-    } else {
-        None
-    };
+    let source = source_of(arguments)?;
     let (run, report) = match arguments.target.reach()? {
-        Reach::Running(api) => run_by_server(arguments, &api, password)?,
+        Reach::Running(api) => run_by_server(arguments, &api, source)?,
         Reach::AtRest(settings) => {
             must_exist(&settings)?;
-            run_here(arguments, &settings, password)?
+            run_here(arguments, &settings, source)?
         }
     };
     if let Some(why) = &run.failure {
@@ -166,22 +164,49 @@ fn through(arguments: &RunArguments) -> Result<(), Failure> {
     tell(&arguments.target, report, Some(&run))
 }
 
+/// Where right bytes are to be had, and who asks there; a login in an address is taken out of it.
+fn source_of(arguments: &RunArguments) -> Result<Option<SourceName>, Failure> {
+    let Some(shown) = &arguments.repair_from else {
+        return Ok(None);
+    };
+    let typed = url_login::typed(shown);
+    let (place, found) = url_login::without_login(&typed)
+        .map_err(|problem| Failure::usage(format!("--repair-from {shown}: {problem}")))?;
+    let login = match (&arguments.repair_username, found) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage(
+                "one login is enough: in the address, or with --repair-username",
+            ));
+        }
+        (Some(user), None) => Some((user.clone(), password_from_stdin()?)),
+        (None, Some(login)) => {
+            url_login::warn("--repair-username NAME --repair-password-stdin");
+            Some(login)
+        }
+        (None, None) => None,
+    };
+    Ok(Some(SourceName {
+        place: absolute(&place)?,
+        login,
+    }))
+}
+
 fn run_by_server(
     arguments: &RunArguments,
     api: &Api,
-    password: Option<String>,
+    source: Option<SourceName>,
 ) -> Result<(ScrubRun, Report), Failure> {
     let order = ScrubOrder {
         sample: Some(arguments.sample),
         rate: arguments.rate,
-        repair_from: match &arguments.repair_from {
-            Some(place) => Some(ScrubSource {
-                place: absolute(place)?,
-                username: arguments.repair_username.clone(),
+        repair_from: source.map(|source| {
+            let (username, password) = source.login.unzip();
+            ScrubSource {
+                place: source.place,
+                username,
                 password,
-            }),
-            None => None,
-        },
+            }
+        }),
     };
     let mut run: ScrubRun = api.post("/api/v1/scrub/run", &order)?;
     let (mut pause, most) = ASK_EVERY;
@@ -202,8 +227,13 @@ fn run_by_server(
 
 /// A folder as the server finds it, wherever that was started.
 fn absolute(place: &str) -> Result<String, Failure> {
-    if place.starts_with("http://") || place.starts_with("https://") {
+    if is_address(place) {
         return Ok(place.to_owned());
+    }
+    if place.contains("://") {
+        return Err(Failure::usage(format!(
+            "{place}: the address of a registry begins with http:// or https://"
+        )));
     }
     let path = std::path::absolute(place).map_err(|error| Failure::usage(format!("{place}: {error}")))?;
     Ok(path.display().to_string())
@@ -212,7 +242,7 @@ fn absolute(place: &str) -> Result<String, Failure> {
 fn run_here(
     arguments: &RunArguments,
     settings: &Settings,
-    password: Option<String>,
+    source: Option<SourceName>,
 ) -> Result<(ScrubRun, Report), Failure> {
     let wanted = ScrubWanted {
         sample: arguments.sample,
@@ -221,17 +251,7 @@ fn run_here(
     offline::run(async |stop| {
         let registry = Offline::open(settings).await?;
         let work = async {
-            let source = match &arguments.repair_from {
-                Some(place) => {
-                    let login = arguments.repair_username.clone().zip(password);
-                    let name = SourceName {
-                        place: place.clone(),
-                        login,
-                    };
-                    Some(registry.source(&name)?)
-                }
-                None => None,
-            };
+            let source = source.map(|name| registry.source(&name)).transpose()?;
             registry.scrub_run(wanted, source.as_deref(), &stop).await
         };
         let run = work.await.map_err(|error| failure("LF-SCR-001", &error));
@@ -275,15 +295,18 @@ fn tell(target: &Target, report: Report, run: Option<&ScrubRun>) -> Result<(), F
     }
     match damaged {
         0 => Ok(()),
-        1 => Err(Failure::problems("1 thing is damaged")),
-        more => Err(Failure::problems(format!("{more} things are damaged"))),
+        some => Err(Failure::problems(format!(
+            "{} {} damaged",
+            counted(some, "thing"),
+            either(some, "is", "are")
+        ))),
     }
 }
 
 fn sentence(run: &ScrubRun) -> String {
     let read = format!(
-        "read {} files ({}), found {} damaged",
-        run.files,
+        "read {} ({}), found {} damaged",
+        counted(run.files, "file"),
         size(run.bytes),
         run.found
     );
@@ -304,7 +327,7 @@ fn text(report: &Report) -> String {
             "paused by {} until {}; `landfall scrub resume` ends that",
             pause.by, pause.until
         ),
-        (_, None, true) => "rests: the registry is read-only".to_owned(),
+        (_, None, true) => "rests: the registry is read-only (`landfall mode` says by whom)".to_owned(),
         (rate, None, false) => format!("reads back {} a second while the server runs", size(rate)),
     }];
     match status.oldest_verified_at {
@@ -314,8 +337,9 @@ fn text(report: &Report) -> String {
     }
     if status.suspects > 0 {
         lines.push(format!(
-            "{} blobs could not be read for a client, and are read back next",
-            status.suspects
+            "{} could not be read for a client, and {} read back next",
+            counted(status.suspects, "blob"),
+            either(status.suspects, "is", "are")
         ));
     }
     if report.items.is_empty() {

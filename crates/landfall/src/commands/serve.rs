@@ -19,6 +19,7 @@ use crate::failure::{Failure, with_causes};
 use crate::listening::{bind, listen, listen_for_admins, taken_over, with_tls};
 use crate::reload::{self, Reload};
 use crate::systemd::{self, Passed, State};
+use crate::url_login::hidden_in;
 use crate::{first_user, logging, wiring};
 
 /// Memory for blobs on their way out.
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let lines = log.thread();
     say_which_file(&loaded.values);
     for warning in &loaded.warnings {
-        tracing::warn!("{}", warning.one_line());
+        tracing::warn!("{}", hidden_in(&warning.one_line()));
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,6 +1,7 @@
 //! `landfall tag`: tags of a repository, their history, and moving them back.
 
 use clap::{Args, Subcommand};
+use oci::{counted, either};
 use serde::Serialize;
 use server::api::{Item, Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind, Time};
 
@@ -238,7 +239,11 @@ impl Order<'_> {
         let from = moved.from.as_deref().map_or("nothing".to_owned(), short);
         let restored = match moved.restored.len() {
             0 => String::new(),
-            count => format!("; {count} manifests come back from the trash"),
+            count => format!(
+                "; {} {} back from the trash",
+                counted(count, "manifest"),
+                either(count, "comes", "come")
+            ),
         };
         format!("{}: {from} -> {}{restored}", self.tag, short(&moved.to))
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use config::{Listen, Settings, Tls};
+use oci::counted;
 use serde::Serialize;
 use tls::acme::Acme;
 use tls::trust::{Client, steps};
@@ -182,8 +183,9 @@ fn status(arguments: &StatusArguments) -> Result<(), Failure> {
     output::line(format_args!("names        {}", status.facts.names.join(", ")));
     output::line(format_args!("from         {source} ({})", status.facts.issuer));
     output::line(format_args!(
-        "valid until  {} ({days} days)",
-        day(status.facts.not_after)
+        "valid until  {} ({})",
+        day(status.facts.not_after),
+        counted(days, "day")
     ));
     output::line(format_args!("sha256       {}", status.facts.fingerprint));
     if let Some(fingerprint) = &status.ca_fingerprint {

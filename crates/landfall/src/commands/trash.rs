@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use server::api::{TrashEmptied, TrashEmpty, TrashItem, TrashKind, TrashRestore, TrashRestored};
+use oci::{counted, either};
+use server::api::{GcStatus, TrashEmptied, TrashEmpty, TrashItem, TrashKind, TrashRestore, TrashRestored};
 
+use super::gc::sentence;
 use super::progress::size;
 use super::reference::{Named, short};
 use super::tag::print_list;
@@ -102,13 +104,15 @@ fn items(api: &Api, repository: Option<&oci::RepositoryName>) -> Result<Vec<Tras
 }
 
 fn list(arguments: &ListArguments) -> Result<(), Failure> {
-    let items = items(&arguments.target.open()?, arguments.repository.as_ref())?;
+    let api = arguments.target.open()?;
+    let items = items(&api, arguments.repository.as_ref())?;
     if arguments.target.json {
         print_list(items);
         return Ok(());
     }
     let now = now();
     let mut table = Table::new(&[">OP", "WHAT", "DELETED", "BY", "GOES", ">FREES"]);
+    let is_due = items.iter().any(|item| item.until <= now);
     for item in items {
         table.row([
             item.op.to_string(),
@@ -120,6 +124,14 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
         ]);
     }
     table.print();
+    // "now" is no truth while nothing is collected.
+    let status: Option<GcStatus> = is_due.then(|| api.get("/api/v1/gc")).transpose()?;
+    if let Some(waiting) = status.and_then(|status| status.waiting) {
+        output::line(format!(
+            "what is due stays until collection goes on: {}",
+            sentence(&waiting)
+        ));
+    }
     Ok(())
 }
 
@@ -192,8 +204,8 @@ fn empty(arguments: &EmptyArguments) -> Result<(), Failure> {
     let mut lines: Vec<String> = ending.iter().map(|item| format!("  {}", what(item))).collect();
     let frees = ending.iter().filter_map(|item| item.frees).sum();
     lines.push(format!(
-        "{} deletes could never be taken back then; {} or more would be free a lease later",
-        ending.len(),
+        "{} could never be taken back then; {} or more would be free a lease later",
+        counted(ending.len(), "delete"),
         size(frees)
     ));
     let plan = lines.join("\n") + "\n";
@@ -208,7 +220,11 @@ fn empty(arguments: &EmptyArguments) -> Result<(), Failure> {
     if target.json {
         print_json(emptied);
     } else {
-        output::line(format!("{} deletes are final", emptied.operations));
+        output::line(format!(
+            "{} {} final",
+            counted(emptied.operations, "delete"),
+            either(emptied.operations, "is", "are")
+        ));
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ use registry::adopt::RemoteError;
 use registry::{Body, BodyCut};
 use serde::Deserialize;
 
+use crate::url_login;
+
 /// A server that says nothing for so long has gone.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 /// Larger than any manifest or page of a list.
@@ -71,7 +73,7 @@ pub(super) async fn whole(address: &str, response: Response<Incoming>) -> Result
             Err(unexpected(address, answer))
         }
         Ok(Err(source)) => Err(RemoteError::Unreachable {
-            address: address.to_owned(),
+            address: shown(address),
             source,
         }),
         Err(late) => Err(unreachable(address, late)),
@@ -88,8 +90,17 @@ pub(super) async fn document<T: for<'de> Deserialize<'de>>(
 
 pub(super) fn unexpected(address: &str, answer: String) -> RemoteError {
     RemoteError::Unexpected {
-        address: address.to_owned(),
+        address: shown(address),
         answer,
+    }
+}
+
+/// An address as it may be told: what another server leads to may carry a login, or a signature in its query.
+pub(super) fn shown(address: &str) -> String {
+    let address = url_login::hidden(address);
+    match address.split_once('?') {
+        Some((path, _)) => path.to_owned(),
+        None => address,
     }
 }
 
@@ -98,7 +109,7 @@ pub(super) fn unreachable(
     source: impl std::error::Error + Send + Sync + 'static,
 ) -> RemoteError {
     RemoteError::Unreachable {
-        address: address.to_owned(),
+        address: shown(address),
         source: Box::new(source),
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::HttpRemote;
 use super::address::{encode, parameters};
-use super::answer::{document, unexpected};
+use super::answer::{document, shown, unexpected};
 
 /// Name and password.
 pub(crate) struct Login {
@@ -63,7 +63,10 @@ impl HttpRemote {
             return Err(unexpected(address, format!("Bearer {challenge}")));
         };
         if address.starts_with("https:") && !realm.starts_with("https:") && basic.is_some() {
-            return Err(unexpected(address, format!("a realm without TLS, {realm}")));
+            return Err(unexpected(
+                address,
+                format!("a realm without TLS, {}", shown(realm)),
+            ));
         }
         let query: Vec<String> = ["service", "scope"]
             .iter()
@@ -73,7 +76,9 @@ impl HttpRemote {
         let from = format!("{realm}{joint}{}", query.join("&"));
         let response = self.ask(&Method::GET, &from, basic, &[]).await?;
         if response.status() != StatusCode::OK {
-            return Err(RemoteError::Login { address: from });
+            return Err(RemoteError::Login {
+                address: shown(&from),
+            });
         }
         let token: Token = document(&from, response).await?;
         match token.token.or(token.access_token) {

@@ -25,6 +25,7 @@ use oci::{Digest, RepositoryName};
 use registry::adopt::{Fetched, Presence, Remote, RemoteError};
 use serde::Deserialize;
 
+use crate::url_login;
 use address::{absolute, same_host};
 use answer::{Busy, SILENCE, Stream, busy, document, unexpected, unreachable, whole};
 pub(crate) use login::Login;
@@ -64,25 +65,26 @@ struct Referrer {
 impl HttpRemote {
     /// For the registry at `address`. Fails where the system's certificates cannot be read or the address is none.
     pub(crate) fn new(address: &str, login: Option<Login>) -> Result<Self, RemoteError> {
-        let unexpected = |answer: String| RemoteError::Unexpected {
-            address: address.to_owned(),
-            answer,
+        let shown = url_login::hidden(address);
+        let wrong = |why: &str| RemoteError::Address {
+            address: shown.clone(),
+            why: why.to_owned(),
+        };
+        let (address, found) = url_login::without_login(address).map_err(wrong)?;
+        let login = match (login, found) {
+            (Some(_), Some(_)) => return Err(wrong("it has a login, and another one was given beside it")),
+            (login, found) => login.or(found.map(|(user, password)| Login { user, password })),
         };
         let uri: Uri = address
             .parse()
-            .map_err(|error: http::uri::InvalidUri| unexpected(error.to_string()))?;
+            .map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(unexpected("no host".to_owned()));
+            return Err(wrong("it has no host"));
         };
-        if authority.as_str().contains('@') {
-            return Err(unexpected(
-                "a name or password in the address: use --username and --password-stdin".to_owned(),
-            ));
-        }
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_native_roots()
             .map_err(|source| RemoteError::Unreachable {
-                address: address.to_owned(),
+                address: address.clone(),
                 source: source.into(),
             })?
             .https_or_http()

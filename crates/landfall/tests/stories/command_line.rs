@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::harness::server::CommandOutput;
 use crate::harness::{Image, Landfall};
 
-const COMMANDS: [&str; 61] = [
+const COMMANDS: [&str; 66] = [
     "serve",
     "config check",
     "config explain",
@@ -50,6 +50,11 @@ const COMMANDS: [&str; 61] = [
     "gc run",
     "gc pause",
     "gc resume",
+    "check",
+    "scrub status",
+    "scrub run",
+    "scrub pause",
+    "scrub resume",
     "retention list",
     "retention show",
     "retention set",
@@ -77,9 +82,25 @@ fn run(args: &[&str]) -> CommandOutput {
     Landfall::builder().run(args)
 }
 
+/// What other commands stand under.
+const GROUPS: [&str; 12] = [
+    "config",
+    "user",
+    "tls",
+    "repo",
+    "tag",
+    "trash",
+    "why",
+    "gc",
+    "scrub",
+    "retention",
+    "quota",
+    "immutable",
+];
+
 #[test]
 fn help_fits_a_screen_and_shows_two_examples() {
-    for command in COMMANDS {
+    for command in COMMANDS.into_iter().chain(GROUPS) {
         let mut args: Vec<&str> = command.split_whitespace().collect();
         args.push("-h");
         let help = run(&args);

@@ -72,7 +72,7 @@ fn who_needs_space_at_once_ends_the_trash_of_a_repository_after_a_plan_and_a_yes
     }
     let plan = landfall.done(&["gc", "run", "--urgent", "team/app", "--dry-run"]);
     assert!(
-        plan.contains("team/app: 1 manifests in the trash could never be restored"),
+        plan.contains("team/app: 1 manifest in the trash could never be restored"),
         "{plan}"
     );
     let plan = landfall.done_json(&["gc", "run", "--urgent", "team/app", "--dry-run"]);
@@ -159,7 +159,7 @@ fn whoever_says_no_at_the_terminal_loses_nothing() {
     }
     let (code, shown) = landfall.typed(&line, "y\n");
     assert!(
-        code == Some(0) && shown.contains("1 manifests are gone for good"),
+        code == Some(0) && shown.contains("1 manifest is gone for good"),
         "{shown}"
     );
     assert_eq!(waiting(), 0);

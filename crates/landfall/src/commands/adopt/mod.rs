@@ -23,6 +23,7 @@ use super::progress::{Meter, Reached};
 use crate::cli::Configured;
 use crate::failure::Failure;
 use crate::remote::{HttpRemote, Login};
+use crate::url_login::{self, is_address};
 use outcome::{Outcome, Room};
 pub(crate) use starting::before_requests;
 
@@ -155,6 +156,12 @@ async fn survey(
 /// The running registry that is meant, if one is.
 fn remote(arguments: &AdoptArguments) -> Result<Option<Arc<HttpRemote>>, Failure> {
     if !is_address(&arguments.source) {
+        if arguments.source.contains("://") {
+            return Err(Failure::usage(format!(
+                "{}: the address of a registry begins with http:// or https://",
+                arguments.source
+            )));
+        }
         if arguments.username.is_some() || !arguments.repositories.is_empty() {
             return Err(Failure::usage(
                 "--username and --repo belong to a running registry; give its address, such as https://registry.example.com",
@@ -167,20 +174,25 @@ fn remote(arguments: &AdoptArguments) -> Result<Option<Arc<HttpRemote>>, Failure
             "--verify belongs to a folder; what a running registry sends is always hashed",
         ));
     }
+    let address = url_login::typed(&arguments.source);
     let login = match &arguments.username {
+        Some(_) if address != arguments.source => {
+            return Err(Failure::usage(
+                "one login is enough: in the address, or with --username",
+            ));
+        }
         Some(user) => Some(Login {
             user: user.clone(),
             password: password()?,
         }),
         None => None,
     };
-    let remote = HttpRemote::new(&arguments.source, login)
+    if address != arguments.source {
+        url_login::warn("--username NAME --password-stdin");
+    }
+    let remote = HttpRemote::new(&address, login)
         .map_err(|error| failure("LF-ADO-001", &registry::Error::from(error)))?;
     Ok(Some(Arc::new(remote)))
-}
-
-fn is_address(source: &str) -> bool {
-    source.starts_with("http://") || source.starts_with("https://")
 }
 
 fn password() -> Result<String, Failure> {

@@ -4,12 +4,14 @@
 
 use std::path::Path;
 
+use oci::{counted, either};
 use registry::adopt::Report;
 use serde::Serialize;
 
-use super::{AdoptArguments, Checks, is_address};
+use super::{AdoptArguments, Checks};
 use crate::commands::progress::size;
 use crate::output;
+use crate::url_login::is_address;
 
 /// What came out.
 pub(super) struct Outcome {
@@ -90,11 +92,11 @@ pub(super) fn tell(arguments: &AdoptArguments, outcome: &Outcome) {
         ));
     }
     output::line(format!(
-        "{verb} {} repositories, {} tags, {} manifests, {} blobs, {} from {}",
-        report.repositories,
-        report.tags,
-        report.manifests,
-        report.blobs,
+        "{verb} {}, {}, {}, {}, {} from {}",
+        counted(report.repositories, "repository"),
+        counted(report.tags, "tag"),
+        counted(report.manifests, "manifest"),
+        counted(report.blobs, "blob"),
         size(report.bytes),
         arguments.source
     ));
@@ -109,15 +111,35 @@ pub(super) fn tell(arguments: &AdoptArguments, outcome: &Outcome) {
 fn ways(arguments: &AdoptArguments, report: &Report) -> String {
     let copied = size(report.bytes_copied);
     match (arguments.dry_run, is_address(&arguments.source)) {
-        (true, true) => format!("would fetch and hash {} blobs, {copied}", report.copied),
-        (false, true) => format!("fetched and hashed {} blobs, {copied}", report.copied),
+        (true, true) => format!(
+            "would fetch and hash {}, {copied}",
+            counted(report.copied, "blob")
+        ),
+        (false, true) => format!("fetched and hashed {}, {copied}", counted(report.copied, "blob")),
         (true, false) => format!(
-            "{} blobs would be further names of the same files, {} clones or copies ({copied} at most)",
-            report.linked, report.copied
+            "{} {}, {} ({copied} at most)",
+            report.linked,
+            either(
+                report.linked,
+                "blob would be a further name of the same file",
+                "blobs would be further names of the same files"
+            ),
+            either(
+                report.copied,
+                "1 clone or copy",
+                &format!("{} clones or copies", report.copied)
+            )
         ),
         (false, false) => format!(
-            "{} blobs are further names of the same files, {} clones, {} copies ({copied}); the source is as it was",
-            report.linked, report.cloned, report.copied
+            "{} {}, {}, {} ({copied}); the source is as it was",
+            report.linked,
+            either(
+                report.linked,
+                "blob is a further name of the same file",
+                "blobs are further names of the same files"
+            ),
+            counted(report.cloned, "clone"),
+            counted(report.copied, "copy")
         ),
     }
 }
@@ -125,33 +147,41 @@ fn ways(arguments: &AdoptArguments, report: &Report) -> String {
 /// What is not as everybody expects it, where there is some.
 fn tell_rest(report: &Report) {
     let rest = [
-        (report.damage_count, "damages, each named above".to_owned()),
+        (
+            report.damage_count,
+            "damage",
+            match report.damage_count {
+                1 => ", named above".to_owned(),
+                _ => ", each named above".to_owned(),
+            },
+        ),
         (
             report.tags_kept,
-            "tags that were changed here later and stay as they are".to_owned(),
+            "tag",
+            " changed here later: as here, not as there".to_owned(),
         ),
         (
             report.manifests_deleted,
-            "manifests that were deleted here and stay so".to_owned(),
+            "manifest",
+            " deleted here: not brought back".to_owned(),
         ),
         (
             report.schema1,
-            "manifests of Docker schema 1, served but of no use to a client of today".to_owned(),
+            "manifest",
+            " of Docker schema 1, served but of no use to a client of today".to_owned(),
         ),
         (
             report.unlinked,
+            "file",
             format!(
-                "files ({}) that no repository links, left where they are",
+                " ({}) that no repository links, left in place",
                 size(report.bytes_unlinked)
             ),
         ),
-        (
-            report.uploads,
-            "half-done uploads, left where they are".to_owned(),
-        ),
+        (report.uploads, "half-done upload", ", left in place".to_owned()),
     ];
-    for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
-        output::line(format!("{count} {what}"));
+    for (count, noun, rest) in rest.into_iter().filter(|(count, ..)| *count > 0) {
+        output::line(format!("{}{rest}", counted(count, noun)));
     }
     if report.bytes_untagged > 0 {
         output::line(format!("{} that no tag leads to", size(report.bytes_untagged)));

@@ -9,6 +9,7 @@ pub(crate) mod work;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use oci::{counted, either};
 use registry::backup::{self as domain, Reached, Verified};
 use serde::Serialize;
 use server::api::{Backup, BackupOutcome, BackupRequest, BackupStatus, Item as _, List};
@@ -150,12 +151,16 @@ fn list(folder: &Path, json: bool) -> Result<(), Failure> {
         });
         return Ok(());
     }
+    if backups.is_empty() {
+        output::line(format!("there is no backup in {} yet", folder.display()));
+        return Ok(());
+    }
     let mut table = Table::new(&["BACKUP", ">REPOSITORIES", ">TAGS", ">BLOBS", ">SIZE", "NOTES"]);
     for backup in backups {
         let note = match (&backup.problem, backup.damaged.len()) {
             (Some(problem), _) => problem.clone(),
             (None, 0) => String::new(),
-            (None, count) => format!("{count} blobs had no good bytes"),
+            (None, count) => format!("{} had no good bytes", counted(count, "blob")),
         };
         table.row([
             backup.time,
@@ -218,9 +223,9 @@ fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
             ));
         }
         output::line(format!(
-            "read {} backups, {} blobs, {}: {}",
-            verified.backups.len(),
-            verified.blobs,
+            "read {}, {}, {}: {}",
+            counted(verified.backups.len(), "backup"),
+            counted(verified.blobs, "blob"),
             size(verified.bytes),
             if verified.is_whole() {
                 "all whole"
@@ -232,13 +237,53 @@ fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
     if verified.is_whole() {
         return Ok(());
     }
-    Err(Failure::problems(format!(
-        "error[LF-BAK-003]: {} backups cannot be brought back, and {} blobs are missing or damaged\n  \
-         fix   make a new backup: bytes that the registry still has are copied again where theirs are missing or shorter; \
-         of damaged ones remove the file first",
-        verified.problems.len(),
-        verified.damaged_count
-    )))
+    Err(Failure::problems(unsound(&verified, &arguments.folder)))
+}
+
+/// What is wrong, how much of it, and what to do.
+fn unsound(verified: &Verified, folder: &Path) -> String {
+    let (records, blobs) = (verified.problems.len(), verified.damaged_count);
+    let known = verified.damaged.iter().filter(|blob| blob.known).count();
+    let mut what = Vec::new();
+    if records > 0 {
+        what.push(format!("{} cannot be brought back", counted(records, "backup")));
+    }
+    if blobs > 0 {
+        what.push(format!(
+            "{} {} missing or damaged",
+            counted(blobs, "blob"),
+            either(blobs, "is", "are")
+        ));
+    }
+    let unnamed = blobs.saturating_sub(verified.damaged.len() as u64);
+    if unnamed > 0 {
+        what.push(format!("{unnamed} of those are not named above"));
+    }
+    let mut fixes = Vec::new();
+    if records > 0 {
+        fixes.push("restore another backup: `landfall backup list` shows them".to_owned());
+    }
+    if blobs > known as u64 {
+        fixes.push(format!(
+            "make another backup with `landfall backup --to {}`: bytes that are missing or shorter are copied again if the \
+             registry has them; of others remove the file in blobs/ first",
+            folder.display()
+        ));
+        fixes.push(
+            "to restore before that: `landfall restore --partial` brings all but these blobs back".to_owned(),
+        );
+    }
+    if known > 0 {
+        fixes.push(
+            "what the registry itself had no good bytes of comes with a push of its image, then another backup"
+                .to_owned(),
+        );
+    }
+    format!(
+        "error[LF-BAK-003]: {}\n  fix   {}",
+        what.join(", and "),
+        fixes.join("\n        ")
+    )
 }
 
 fn status(target: &Target) -> Result<(), Failure> {
@@ -263,9 +308,9 @@ fn status(target: &Target) -> Result<(), Failure> {
             }
             match &job.outcome {
                 BackupOutcome::Running => output::line(format!(
-                    "now     {} of {} blobs, {} of {}",
+                    "now     {} of {}, {} of {}",
                     job.progress.blobs,
-                    job.progress.blobs_total,
+                    counted(job.progress.blobs_total, "blob"),
                     size(job.progress.bytes),
                     size(job.progress.bytes_total)
                 )),

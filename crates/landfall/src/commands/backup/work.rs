@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Medium, Settings};
+use oci::{counted, either};
 use registry::Registry;
 use registry::backup::Reached;
 use serde::Serialize;
@@ -169,6 +170,12 @@ pub(crate) fn root_of(settings: &Settings) -> Option<PathBuf> {
 }
 
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    let text = path.to_string_lossy();
+    if text.contains("://") {
+        return Err(Failure::usage(format!(
+            "{text}: backups and bundles lie on a disk of the server's machine\n  fix   give the path of a folder or file there"
+        )));
+    }
     std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
@@ -185,29 +192,16 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             bytes_pruned,
         } => {
             output::line(format!(
-                "backup {}: {} repositories, {} tags, {} blobs, {}; copied {copied} blobs, {}",
+                "backup {}: {}, {}, {}, {}; copied {}, {}",
                 backup.time,
-                backup.repositories,
-                backup.tags,
-                backup.blobs,
+                counted(backup.repositories, "repository"),
+                counted(backup.tags, "tag"),
+                counted(backup.blobs, "blob"),
                 size(backup.bytes),
+                counted(*copied, "blob"),
                 size(*bytes_copied)
             ));
-            let settings = if backup.settings.is_empty() {
-                "no password file, certificate or secret of the data folder was there".to_owned()
-            } else {
-                format!("with {}", backup.settings.join(", "))
-            };
-            output::line(format!(
-                "{settings}; not in it: the configuration file, files outside the data folder, uploads under way, what lies in quarantine"
-            ));
-            if !pruned.is_empty() {
-                output::line(format!(
-                    "{} old backups went, {}",
-                    pruned.len(),
-                    size(*bytes_pruned)
-                ));
-            }
+            say_of_backup(&backup.settings, pruned, *bytes_pruned);
             if *same_disk {
                 eprintln!("warning: this folder is on the disk of the data: a broken disk takes both");
             }
@@ -220,7 +214,10 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             manifests,
             tags,
         } => output::line(format!(
-            "{repository} is as it was at {backup}: {tags} tags, {manifests} manifests; {blobs_brought} blobs came from the backup, {}",
+            "{repository} has again what it had at {backup}: {}, {}; {} came from the backup, {}",
+            counted(*tags, "tag"),
+            counted(*manifests, "manifest"),
+            counted(*blobs_brought, "blob"),
             size(*bytes_brought)
         )),
         BackupOutcome::Exported {
@@ -237,7 +234,11 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
                 .as_ref()
                 .map_or(String::new(), |base| format!(", continues {base}"));
             output::line(format!(
-                "bundle {id}{after}, up to change {seq}: {repositories} repositories, {tags} tags, {manifests} manifests, {blobs} blobs, {}{}",
+                "bundle {id}{after}, up to change {seq}: {}, {}, {}, {}, {}{}",
+                counted(*repositories, "repository"),
+                counted(*tags, "tag"),
+                counted(*manifests, "manifest"),
+                counted(*blobs, "blob"),
                 size(*bytes),
                 if place.is_empty() {
                     String::new()
@@ -257,11 +258,19 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             tags_left,
         } => {
             output::line(format!(
-                "bundle {id}: {repositories} repositories, {tags} tags set, {tags_removed} taken away; {manifests_brought} manifests and {blobs_brought} blobs are new here, {}",
+                "bundle {id}: {}, {} set, {tags_removed} taken away; {} and {} are new here, {}",
+                counted(*repositories, "repository"),
+                counted(*tags, "tag"),
+                counted(*manifests_brought, "manifest"),
+                counted(*blobs_brought, "blob"),
                 size(*bytes_brought)
             ));
             if !tags_left.is_empty() {
-                output::line(format!("{} tags stay as they are here:", tags_left.len()));
+                output::line(format!(
+                    "{} {} here:",
+                    counted(tags_left.len(), "tag"),
+                    either(tags_left.len(), "stays as it is", "stay as they are")
+                ));
             }
             for left in tags_left {
                 output::line(format!("  {}: {}", left.tag, left.why));
@@ -270,13 +279,33 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
     }
 }
 
+/// What else is in a backup, what is not, and which ones went for it.
+fn say_of_backup(settings: &[String], pruned: &[String], bytes_pruned: u64) {
+    let settings = if settings.is_empty() {
+        "no password file, certificate or secret of the data folder was there".to_owned()
+    } else {
+        format!("with {}", settings.join(", "))
+    };
+    output::line(format!(
+        "{settings}; not in it: the configuration file, files outside the data folder, uploads under way, what lies in quarantine"
+    ));
+    if !pruned.is_empty() {
+        output::line(format!(
+            "{} went, {}",
+            counted(pruned.len(), "old backup"),
+            size(bytes_pruned)
+        ));
+    }
+}
+
 /// Whether all is well, as an exit code.
 fn verdict(outcome: &BackupOutcome, code: &'static str) -> Result<(), Failure> {
     match outcome {
         BackupOutcome::Made { backup, .. } if !backup.damaged.is_empty() => Err(Failure::problems(format!(
-            "error[LF-BAK-002]: {} blobs have no good bytes here, and so none in the backup; all others are in it: {}\n  \
-             fix   push the images that hold them again, then make another backup",
-            backup.damaged.len(),
+            "error[LF-BAK-002]: {} {} no good bytes here, and so none in the backup; all others are in it: {}\n  \
+             fix   push the images that need them again, then make another backup",
+            counted(backup.damaged.len(), "blob"),
+            either(backup.damaged.len(), "has", "have"),
             backup.damaged.join(", ")
         ))),
         BackupOutcome::Failed { kind, message } => Err(match kind.as_str() {

@@ -6,7 +6,7 @@ mod arguments;
 
 use std::fmt::Write as _;
 
-use oci::RepositoryName;
+use oci::{RepositoryName, counted};
 use serde::Serialize;
 use server::api::{
     Policy, PolicyOrder, PolicyRule, PolicySet, RetentionDecision, RetentionReport, RetentionRun,
@@ -275,11 +275,11 @@ fn image(one: &RetentionDecision) -> String {
 
 fn described(totals: &RetentionTotals) -> String {
     format!(
-        "{} of {} tags and {} untagged manifests would go; {} manifests in the end, {} free once they are purged",
+        "{} of {} and {} would go; {} in the end, {} free once they are purged",
         totals.tags_removed,
-        totals.tags_examined,
-        totals.untagged_removed,
-        totals.manifests_removed,
+        counted(totals.tags_examined, "tag"),
+        counted(totals.untagged_removed, "untagged manifest"),
+        counted(totals.manifests_removed, "manifest"),
         size(totals.bytes_freed)
     )
 }
@@ -301,10 +301,10 @@ fn apply(arguments: &RunArguments) -> Result<(), Failure> {
         }
         plan.push_str(&described(&totals));
         plan.push('\n');
-        if !arguments
-            .consent
-            .asked(&plan, "Let them go? They can be restored.")?
-        {
+        if !arguments.consent.asked(
+            &plan,
+            "Let them go? They can be restored while their undo window lasts.",
+        )? {
             return Ok(());
         }
     }
@@ -317,11 +317,11 @@ fn apply(arguments: &RunArguments) -> Result<(), Failure> {
         return Ok(());
     }
     output::line(format!(
-        "run {}: {} tags went; {} manifests in the end, {} of them at once and {} when their lease ends; they can be \
-         restored",
+        "run {}: {} went; {} in the end, {} of them at once and {} when their lease ends; they can be \
+         restored while their undo window lasts",
         report.id,
-        report.tags,
-        report.manifests,
+        counted(report.tags, "tag"),
+        counted(report.manifests, "manifest"),
         report.manifests - report.manifests_following,
         report.manifests_following
     ));
@@ -355,8 +355,11 @@ fn sentence(run: &RetentionRun) -> String {
         (None, Some(_)) => String::new(),
     };
     format!(
-        "{} by {by}: {} tags and {} manifests of {} repositories{end}",
-        run.at, run.tags, run.manifests, run.repositories
+        "{} by {by}: {} and {} of {}{end}",
+        run.at,
+        counted(run.tags, "tag"),
+        counted(run.manifests, "manifest"),
+        counted(run.repositories, "repository")
     )
 }
 
