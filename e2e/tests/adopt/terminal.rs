@@ -97,7 +97,7 @@ fn ctrl_c_ends_a_long_adoption_and_it_says_what_was_done_and_what_was_not() {
         terminal.interrupts();
         let (code, shown) = terminal.ends();
         assert_eq!(code, Some(130), "{shown}");
-        for words in ["interrupted: 1 of 2 repositories were done", kept] {
+        for words in ["interrupted: 1 of 2 repositories was done", kept] {
             assert!(shown.contains(words), "{words}:\n{shown}");
         }
     }
