@@ -21,12 +21,13 @@ use crate::access_log::Asked;
 use crate::admin::{self, Door};
 use crate::body::Body;
 use crate::context::{Context, Live};
+use crate::linger::Farewell;
 use crate::metrics::Metrics;
 use crate::origin::Peer;
 use crate::outlet::Shortcuts;
 use crate::pages;
 use crate::patience::{Patient, Working};
-use crate::speech::Opened;
+use crate::speech::{Opened, Stream};
 use crate::v2::{self, Told};
 
 /// Request line and headers together.
@@ -72,8 +73,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Answers requests until the connection ends, or the server goes down and the running ones are done.
-    pub(crate) async fn converse(self, opened: Opened) {
+    /// Answers requests until the connection ends, or the server goes down and the running ones are done. The stream is
+    /// given back, with its write side shut down, where the client may not have sent all that it wants to.
+    pub(crate) async fn converse(self, opened: Opened) -> Option<Box<dyn Stream>> {
         let context = self.live.now();
         let Opened {
             stream,
@@ -82,12 +84,14 @@ impl Caller {
             h2,
         } = opened;
         let h2 = h2.unwrap_or(context.options.h2c);
-        let working = Working::default();
+        let (working, farewell) = (Working::default(), Farewell::default());
         let io = TokioIo::new(Patient::new(
             stream,
             context.options.idle_connection,
             working.clone(),
+            farewell.clone(),
         ));
+        let parting = farewell.clone();
         let Self {
             live,
             pages,
@@ -97,7 +101,8 @@ impl Caller {
         } = self;
         let service = service_fn(move |request| {
             let (live, pages, beside) = (Arc::clone(&live), pages.clone(), beside.clone());
-            let (working, shortcuts) = (working.clone(), shortcuts.clone());
+            let (working, shortcuts, farewell) = (working.clone(), shortcuts.clone(), farewell.clone());
+            farewell.begin(&request);
             async move {
                 match beside.and_then(|beside| beside.answer(&request)) {
                     Some(response) => Ok(response),
@@ -110,6 +115,7 @@ impl Caller {
                                 peer,
                                 door,
                                 shortcuts,
+                                farewell,
                             },
                             working,
                         )
@@ -123,14 +129,17 @@ impl Caller {
             // A client that hangs up or speaks nonsense is its own affair.
             tracing::debug!(%error, "a connection ended early");
         }
+        parting.take()
     }
 }
 
 /// Who sends a request, and how files get to it.
 pub(crate) struct Sender {
     pub(crate) peer: Peer,
-    door: Door,
+    pub(crate) door: Door,
     shortcuts: Option<Shortcuts>,
+    /// Is told when the body of the request has been read to its end.
+    pub(crate) farewell: Farewell,
 }
 
 impl Sender {
@@ -174,11 +183,7 @@ async fn answer(
                 v2::answer(&context, request, inner, sender, &mut told).await
             }
             (_, Some(inner)) if is_admin(inner) => {
-                let way = admin::Way {
-                    door,
-                    peer: sender.peer,
-                };
-                admin::answer(&context, pages.admin, request, inner, way, &mut told).await
+                admin::answer(&context, pages.admin, request, inner, sender, &mut told).await
             }
             _ => match pages.public.call(request).await {
                 Ok(response) => response.map(Body::Page),

@@ -12,6 +12,7 @@ mod context;
 mod health;
 mod inlet;
 mod lanes;
+mod linger;
 mod metrics;
 mod origin;
 mod outlet;

@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::linger::Farewell;
+use crate::speech::Stream;
+
 /// How many requests of a connection are worked on.
 #[derive(Clone, Default)]
 pub(crate) struct Working(Arc<AtomicUsize>);
@@ -34,23 +37,25 @@ impl Drop for AtWork {
 }
 
 /// A stream that gives up when nothing moves for `idle`.
-pub(crate) struct Patient<T> {
-    stream: T,
+pub(crate) struct Patient {
+    stream: Box<dyn Stream>,
     idle: Duration,
     /// When something moved last. The alarm is not set anew each time: it looks here when it rings.
     moved: Instant,
     alarm: Pin<Box<Sleep>>,
     working: Working,
+    farewell: Farewell,
 }
 
-impl<T> Patient<T> {
-    pub(crate) fn new(stream: T, idle: Duration, working: Working) -> Self {
+impl Patient {
+    pub(crate) fn new(stream: Box<dyn Stream>, idle: Duration, working: Working, farewell: Farewell) -> Self {
         Self {
             stream,
             idle,
             moved: Instant::now(),
             alarm: Box::pin(tokio::time::sleep(idle)),
             working,
+            farewell,
         }
     }
 
@@ -77,7 +82,7 @@ impl<T> Patient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl AsyncRead for Patient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -88,7 +93,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.judge(outcome, cx)
@@ -99,7 +104,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        let Self { stream, farewell, .. } = &mut *self;
+        farewell.keep(stream);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(

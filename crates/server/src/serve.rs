@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tls::Acceptor;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +24,7 @@ use crate::body::Body;
 use crate::connection::{Caller, Pages};
 use crate::context::Live;
 use crate::health::{Health, debug_answer};
+use crate::linger::{Farewell, Places};
 use crate::metrics::{self, Metrics};
 use crate::origin::Peer;
 use crate::pages;
@@ -88,7 +89,7 @@ impl Listener {
 /// Serves until `stop`, then drains for at most `options.drain`.
 pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken) {
     let lanes = live.now().lanes.clone();
-    let places = Arc::new(Semaphore::new(live.now().options.connections_max));
+    let places = Arc::new(Places::new(live.now().options.connections_max));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let pages = Pages {
@@ -118,7 +119,8 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
             door,
             watcher: graceful.watcher(),
         };
-        let (speech, stop, cut) = (speech.clone(), stop.clone(), cut.clone());
+        let (speech, places) = (speech.clone(), Arc::clone(&places));
+        let (stop, cut) = (stop.clone(), cut.clone());
         lanes.spawn(&connections, async move {
             let _place: OwnedSemaphorePermit = place;
             let time = caller.live.now().options.head_time;
@@ -128,10 +130,18 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
                 opened = tokio::time::timeout(time, speech.open(fresh)) => opened,
             };
             match opened {
-                Ok(Ok(Some(opened))) => tokio::select! {
-                    () = caller.converse(opened) => {}
-                    () = cut.cancelled() => {}
-                },
+                Ok(Ok(Some(opened))) => {
+                    let left = tokio::select! {
+                        left = caller.converse(opened) => left,
+                        () = cut.cancelled() => None,
+                    };
+                    if let Some(stream) = left {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = places.linger(stream) => {}
+                        }
+                    }
+                }
                 Ok(Ok(None)) | Err(_) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             }
@@ -164,11 +174,8 @@ pub async fn serve(live: Arc<Live>, listener: Listener, stop: CancellationToken)
 }
 
 /// The next connection, once there is a place for it.
-async fn next(
-    listener: &Listener,
-    places: &Arc<Semaphore>,
-) -> Option<(Fresh, Peer, Door, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+async fn next(listener: &Listener, places: &Places) -> Option<(Fresh, Peer, Door, OwnedSemaphorePermit)> {
+    let place = places.take().await?;
     match listener.accept().await {
         Ok((fresh, peer, door)) => Some((fresh, peer, door, place)),
         Err(error) => {
@@ -203,7 +210,7 @@ impl Debug {
 pub async fn serve_debug(debug: Debug, listener: TcpListener, stop: CancellationToken) {
     const CONNECTIONS_MAX: usize = 64;
     let listener = Listener::Tcp(listener);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(CONNECTIONS_MAX);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -222,7 +229,9 @@ pub async fn serve_debug(debug: Debug, listener: TcpListener, stop: Cancellation
                 let debug = debug.clone();
                 async move { Ok::<_, std::convert::Infallible>(debug.answer(request.uri().path()).await) }
             });
-            let io = TokioIo::new(Patient::new(stream, DEBUG_IDLE, Working::default()));
+            // Nobody has a body to send here.
+            let (working, farewell) = (Working::default(), Farewell::default());
+            let io = TokioIo::new(Patient::new(Box::new(stream), DEBUG_IDLE, working, farewell));
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(DEBUG_IDLE)

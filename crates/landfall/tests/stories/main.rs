@@ -46,6 +46,7 @@ mod push_a_manifest;
 mod push_in_chunks;
 mod referrers;
 mod refused_settings;
+mod refused_while_sending;
 mod reload;
 mod restore_one_repository;
 mod rules;

@@ -43,7 +43,7 @@ use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use tower_service::Service as _;
 
-pub(crate) use call::Way;
+use call::Way;
 pub use call::{Call, Door};
 pub use endpoint::{Api, Doc, Label};
 pub use refusal::Refusal;
@@ -51,6 +51,7 @@ pub use reply::{Answer, Listing};
 pub use request::{Given, Page, Params, Path};
 
 use crate::body::Body;
+use crate::connection::Sender;
 use crate::context::Context;
 use crate::v2::Told;
 use crate::v2::receive::ClientBody;
@@ -99,12 +100,16 @@ pub(crate) async fn answer(
     router: axum::Router,
     request: Request<Incoming>,
     path: &str,
-    way: Way,
+    sender: Sender,
     told: &mut Told,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     let expects = head.headers.contains_key(EXPECT);
-    let mut body = ClientBody::new(incoming, server.options.idle_body);
+    let mut body = ClientBody::new(incoming, server.options.idle_body, sender.farewell);
+    let way = Way {
+        door: sender.door,
+        peer: sender.peer,
+    };
     let outcome = handle(server, router, head, path, way, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(|refusal| refusal.into_response().map(Body::Page));
     if !body.is_taken() && !expects {

@@ -76,7 +76,7 @@ pub(crate) async fn answer(
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     server.origin.explain_limits(&head);
-    let mut body = ClientBody::new(incoming, server.options.idle_body);
+    let mut body = ClientBody::new(incoming, server.options.idle_body, sender.farewell.clone());
     let outcome = handle(server, &head, path, sender, &mut body, told).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
     say_what_is_allowed(&mut response, told, &head.method);

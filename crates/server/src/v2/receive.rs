@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use registry::{Body, BodyCut, Intake};
 
 use crate::inlet::{DIRECT_MIN, Inlet};
+use crate::linger::Farewell;
 
 /// Most of a refused body that is read for the client's sake: a manifest that is too large, and some more.
 const DRAIN_BYTES: usize = 6 * 1024 * 1024;
@@ -32,6 +33,9 @@ pub(crate) struct Stream {
     direct: Option<Direct>,
     /// The client left while its bytes came past hyper.
     is_cut: bool,
+    /// hyper has said that there is no more.
+    is_ended: bool,
+    farewell: Farewell,
 }
 
 /// A body that may be received past hyper.
@@ -55,13 +59,15 @@ enum Next {
 }
 
 impl ClientBody {
-    pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
+    pub(crate) fn new(incoming: Incoming, idle: Duration, farewell: Farewell) -> Self {
         Self {
             stream: Some(Stream {
                 incoming,
                 idle,
                 direct: None,
                 is_cut: false,
+                is_ended: false,
+                farewell,
             }),
         }
     }
@@ -163,6 +169,9 @@ impl Drop for Stream {
         if let Some(direct) = &self.direct {
             direct.inlet.release();
         }
+        if self.is_ended || self.incoming.is_end_stream() {
+            self.farewell.settle();
+        }
     }
 }
 
@@ -182,7 +191,10 @@ impl Body for Stream {
         loop {
             let frame = match self.wait().await {
                 Ok(Next::Frame(Some(Ok(frame)))) => frame,
-                Ok(Next::Frame(None)) => return None,
+                Ok(Next::Frame(None)) => {
+                    self.is_ended = true;
+                    return None;
+                }
                 Ok(Next::Frame(Some(Err(_)))) | Err(BodyCut) => return Some(Err(BodyCut)),
                 Ok(Next::Granted) => {
                     if let Some(direct) = &mut self.direct {
