@@ -109,6 +109,8 @@ pub struct TagEvent {
     pub remote: Option<String>,
     /// The operation that it was part of.
     pub op: i64,
+    /// Why, where that was written down, as it is for what a rule takes.
+    pub reason: Option<String>,
 }
 
 /// The history of a tag, newest first: events before `before`, at most `limit`.
@@ -123,7 +125,7 @@ pub fn tag_history(
         return Ok(Vec::new());
     };
     tx.query(
-        "SELECT e.seq, e.at, e.kind, e.old_digest, e.new_digest, u.name, o.remote, o.id
+        "SELECT e.seq, e.at, e.kind, e.old_digest, e.new_digest, u.name, o.remote, o.id, o.reason
          FROM tag_events e JOIN ops o ON o.id = e.op_id LEFT JOIN users u ON u.id = o.actor
          WHERE e.repo_id = ?1 AND e.name = ?2 AND e.seq < ?3 ORDER BY e.seq DESC LIMIT ?4",
         values![repo.id, tag, before.unwrap_or(i64::MAX), limit],
@@ -137,6 +139,7 @@ pub fn tag_history(
                 actor: row.get(5)?,
                 remote: row.get(6)?,
                 op: row.get(7)?,
+                reason: row.get(8)?,
             })
         },
     )

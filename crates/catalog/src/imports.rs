@@ -11,7 +11,8 @@ use crate::Error;
 use crate::blobs::{NewBlob, Place, publish_blob};
 use crate::history::{Event, EventKind, record_event};
 use crate::links::{BlobRow, link};
-use crate::put::{NewManifest, PutManifest, put_manifest};
+use crate::pushes::note_adopted;
+use crate::put::{NewManifest, PutManifest, store_manifest};
 use crate::repos::{Repo, is_in_trash};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
@@ -254,7 +255,9 @@ pub fn adopt_manifest(tx: &mut Tx<'_>, new: &NewManifest, pushed_at: i64) -> Res
         None if is_in_trash(tx, &new.repo)? => return Ok(AdoptedManifest::Deleted),
         None => {}
     }
-    match put_manifest(tx, new)? {
+    let repo = Repo::ensure(tx, &new.repo, new.now)?;
+    note_adopted(tx, repo, pushed_at)?;
+    match store_manifest(tx, repo, new)? {
         PutManifest::Stored { .. } => {}
         other => {
             return Err(Error::Impossible(format!(
@@ -304,9 +307,11 @@ pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error>
         return Ok(TagOutcome::Kept);
     }
     let seq = record_steps(tx, repo, new, old.clone(), last.map(|(at, _)| at))?;
+    note_adopted(tx, repo, *since)?;
     if old.is_none() {
         tx.execute(
-            "INSERT INTO tags(repo_id, name, manifest_id, event_seq, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO tags(repo_id, name, manifest_id, event_seq, updated_at, ranked_at, pushed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)",
             values![repo.id, &new.tag, target, seq, *since],
         )?;
         let one = Usage {
@@ -316,7 +321,8 @@ pub fn adopt_tag(tx: &mut Tx<'_>, new: &AdoptedTag) -> Result<TagOutcome, Error>
         count(tx, repo, one)?;
     } else {
         tx.execute(
-            "UPDATE tags SET manifest_id = ?3, event_seq = ?4, updated_at = ?5 WHERE repo_id = ?1 AND name = ?2",
+            "UPDATE tags SET manifest_id = ?3, event_seq = ?4, updated_at = ?5, ranked_at = ?5, pushed_at = ?5, pushed_by = NULL
+             WHERE repo_id = ?1 AND name = ?2",
             values![repo.id, &new.tag, target, seq, *since],
         )?;
     }

@@ -28,6 +28,7 @@ mod links;
 mod manifests;
 mod policies;
 mod pulls;
+mod pushes;
 mod put;
 mod quota;
 mod recorded;
@@ -106,7 +107,7 @@ pub use restore::{RestoreWish, Restored, TakenTag, restore};
 pub use retention::{
     Freed, LooseManifest, LoosePage, Removal, Removed, RetainedRepository, Retaining, RetentionRun,
     RunOutcome, TagState, TagsAfter, WouldFree, begin_run, find_retained, finish_run, last_scheduled_run,
-    list_loose, list_retained, list_runs, retain, tag_states,
+    list_loose, list_retained, list_runs, retain, retention_reason, rules_of_reason, tag_states,
 };
 pub use rollback::{MoveTo, TagMove, TagMoved, move_tag};
 pub use scrub::{

@@ -13,6 +13,7 @@ use crate::Error;
 use crate::damages::heal_manifest;
 use crate::edges::{adopt_parents, store_edges};
 use crate::history::{ChangeKind, EventKind, record_change};
+use crate::pushes::note_push;
 use crate::quota;
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
@@ -134,6 +135,15 @@ struct Stored {
 /// Stores a manifest and sets its tags (P-PUT manifest).
 pub fn put_manifest(tx: &mut Tx<'_>, new: &NewManifest) -> Result<PutManifest, Error> {
     let repo = Repo::ensure(tx, &new.repo, new.now)?;
+    let put = store_manifest(tx, repo, new)?;
+    if matches!(put, PutManifest::Stored { .. }) {
+        note_push(tx, repo, new.now)?;
+    }
+    Ok(put)
+}
+
+/// The same for what may have been pushed long ago.
+pub(crate) fn store_manifest(tx: &mut Tx<'_>, repo: Repo, new: &NewManifest) -> Result<PutManifest, Error> {
     quota::claim(tx, repo)?;
     let mut tags: Vec<&Tag> = new.tags.iter().collect();
     tags.sort();

@@ -7,6 +7,7 @@ use oci::{Digest, Reference, RepositoryName, Tag};
 use crate::Error;
 use crate::history::EventKind;
 use crate::manifests::find_live;
+use crate::pushes::note_push;
 use crate::repos::Repo;
 use crate::revive::Revival;
 use crate::sql::{Row, Tx, values};
@@ -110,6 +111,9 @@ pub fn move_tag(tx: &mut Tx<'_>, new: &TagMove) -> Result<TagMoved, Error> {
     };
     let target = Target { id, digest: &to };
     set_tag(tx, &mut setting, &new.tag, target, &Held::Anything)?;
+    if setting.kind == EventKind::Set {
+        note_push(tx, repo, new.now)?;
+    }
     if new.dry_run {
         tx.give_up();
     }

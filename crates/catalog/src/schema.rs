@@ -16,7 +16,7 @@ struct Migration {
     min_binary: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "catalog",
@@ -39,6 +39,12 @@ const MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "rules",
         text: include_str!("../migrations/0004_rules.sql"),
+        min_binary: "0.1.0",
+    },
+    Migration {
+        version: 5,
+        name: "pushes",
+        text: include_str!("../migrations/0005_pushes.sql"),
         min_binary: "0.1.0",
     },
 ];

@@ -28,7 +28,7 @@ pub struct TagView {
     pub size: u64,
     /// What it runs on, as far as it is known: `linux/amd64`.
     pub platforms: Vec<String>,
-    /// When it was set.
+    /// When it was pushed; a restore or a rollback is no push.
     pub pushed_at: i64,
     /// By whom.
     pub pushed_by: Option<String>,
@@ -60,10 +60,8 @@ pub fn tag_views(
         return Ok(TagViews::default());
     };
     let found = tx.query(
-        "SELECT t.manifest_id, t.name, m.digest, m.media_type, t.updated_at, u.name
-         FROM tags t JOIN manifests m ON m.id = t.manifest_id
-         LEFT JOIN tag_events e ON e.seq = t.event_seq LEFT JOIN ops o ON o.id = e.op_id
-         LEFT JOIN users u ON u.id = o.actor
+        "SELECT t.manifest_id, t.name, m.digest, m.media_type, t.pushed_at, u.name
+         FROM tags t JOIN manifests m ON m.id = t.manifest_id LEFT JOIN users u ON u.id = t.pushed_by
          WHERE t.repo_id = ?1 AND t.name > ?2 ORDER BY t.name LIMIT ?3",
         values![
             repo.id,

@@ -8,6 +8,7 @@ use crate::Error;
 use crate::guard::may_change;
 use crate::history::{Event, EventKind, OpKind, record_event, record_op, record_removal};
 use crate::manifests::keep_until;
+use crate::pushes::{Push, next_rank, push_again};
 use crate::repos::{Repo, cut, undo_ms as undo_ms_of, without_nul};
 use crate::sql::{Row, Tx, values};
 use crate::usage::{Usage, count};
@@ -101,6 +102,9 @@ pub(crate) fn set_tag(
         return Ok(false);
     };
     if old.as_ref().is_some_and(|(_, digest)| digest == target.digest) {
+        if setting.kind == EventKind::Set {
+            push_again(tx, setting, tag, target)?;
+        }
         return Ok(true);
     }
     if let Some((_, digest)) = &old {
@@ -127,9 +131,27 @@ pub(crate) fn set_tag(
         new: Some(target.digest),
     };
     let seq = record_event(tx, repo, &event, setting.now)?;
+    let push = match setting.kind {
+        EventKind::Set => Some(Push::of(tx, op, setting.now)?),
+        EventKind::Restored | EventKind::RolledBack | EventKind::Deleted | EventKind::Trashed => {
+            Push::before(tx, repo, tag, target)?
+        }
+    };
+    let (pushed_at, pushed_by) = push.map_or((setting.now, None), |push| (push.at, push.by));
+    let rank = next_rank(tx, repo, setting.now)?;
     tx.execute(
-        "UPDATE tags SET manifest_id = ?3, event_seq = ?4, updated_at = ?5 WHERE repo_id = ?1 AND name = ?2",
-        values![repo.id, tag, target.id, seq, setting.now],
+        "UPDATE tags SET manifest_id = ?3, event_seq = ?4, updated_at = ?5, ranked_at = ?6, pushed_at = ?7,
+           pushed_by = ?8 WHERE repo_id = ?1 AND name = ?2",
+        values![
+            repo.id,
+            tag,
+            target.id,
+            seq,
+            setting.now,
+            rank,
+            pushed_at,
+            pushed_by
+        ],
     )?;
     match old {
         Some((old, _)) => keep_until(tx, old, setting.now.saturating_add(setting.keep_ms))?,

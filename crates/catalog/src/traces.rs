@@ -5,6 +5,7 @@ use oci::{Digest, Reference, RepositoryName, Tag};
 
 use crate::Error;
 use crate::repos::{Repo, new_name_of};
+use crate::retention::rules_of_reason;
 use crate::sql::{Row, Tx, values};
 
 /// What became of it.
@@ -18,6 +19,8 @@ pub struct Trace {
     pub by: Option<String>,
     /// Until when it can be taken back; none: it cannot, or could not be all along.
     pub until: Option<i64>,
+    /// The retention rules that took it.
+    pub rules: Option<String>,
 }
 
 /// What happened to something.
@@ -43,7 +46,7 @@ pub fn trace_manifest(
     match reference {
         Reference::Tag(tag) => trace_tag(tx, repo, tag),
         Reference::Digest(digest) => tx.first(
-            "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL
+            "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason
              FROM op_manifests d JOIN ops o ON o.id = d.op_id LEFT JOIN users u ON u.id = o.actor
              WHERE d.digest = ?2 AND o.repo_id = ?1 ORDER BY d.op_id DESC LIMIT 1",
             values![repo.id, digest],
@@ -66,7 +69,7 @@ pub fn trace_blob(tx: &mut Tx<'_>, name: &RepositoryName, digest: &Digest) -> Re
         return Ok(None);
     }
     tx.first(
-        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL FROM ops o LEFT JOIN users u ON u.id = o.actor
+        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason FROM ops o LEFT JOIN users u ON u.id = o.actor
          WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.target = ?2
          ORDER BY o.until DESC, o.id DESC LIMIT 1",
         values![repo.id, &digest.to_string()],
@@ -87,6 +90,7 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
                 at: row.get(0)?,
                 by: row.get(1)?,
                 until: if row.get(3)? { None } else { until },
+                rules: None,
             })
         },
     )?;
@@ -105,6 +109,7 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
                 at: row.get(0)?,
                 by: row.get(1)?,
                 until: None,
+                rules: None,
             })
         },
     )
@@ -112,7 +117,7 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
 
 fn trace_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Option<Trace>, Error> {
     tx.first(
-        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL
+        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason
          FROM tag_events e JOIN ops o ON o.id = e.op_id LEFT JOIN users u ON u.id = o.actor
          WHERE e.repo_id = ?1 AND e.name = ?2 ORDER BY e.seq DESC LIMIT 1",
         values![repo.id, tag],
@@ -122,10 +127,12 @@ fn trace_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Option<Trace>, Er
 
 fn deleted(row: &Row<'_>) -> Result<Trace, Error> {
     let until = row.get::<Option<i64>>(2)?;
+    let reason: Option<String> = row.get(4)?;
     Ok(Trace {
         fate: Fate::Deleted,
         at: row.get(0)?,
         by: row.get(1)?,
         until: if row.get(3)? { None } else { until },
+        rules: reason.as_deref().and_then(rules_of_reason).map(str::to_owned),
     })
 }

@@ -123,6 +123,12 @@ impl<'a> Judge<'a> {
         self.rules.iter().any(|rule| rule.is_about_tags())
     }
 
+    /// Whether any rule says what becomes of untagged manifests here.
+    #[must_use]
+    pub fn is_about_untagged(&self) -> bool {
+        self.rules.iter().any(|rule| rule.untagged_ms.is_some())
+    }
+
     /// How long untagged manifests stay, by the rule that keeps them longest; none if they stay for good.
     #[must_use]
     pub fn untagged_ms(&self) -> Option<i64> {

@@ -34,6 +34,8 @@ pub struct Gone {
     pub at: i64,
     /// Who did that.
     pub by: Option<String>,
+    /// The retention rules that took it, if they did.
+    pub rules: Option<String>,
     /// Until when it can be brought back, if it can.
     pub until: Option<i64>,
     /// The time at which this is said.
@@ -81,7 +83,11 @@ impl fmt::Display for Gone {
             }
             Fate::Deleted => {
                 let target = self.reference();
-                write!(f, "{target} was deleted {when}{by}")?;
+                match &self.rules {
+                    // Who asked for the run had no part in what it chose.
+                    Some(rules) => write!(f, "{target} was removed by retention rule {rules} {when}")?,
+                    None => write!(f, "{target} was deleted {when}{by}")?,
+                }
                 target
             }
         };
@@ -173,6 +179,7 @@ impl Registry {
                 fate: trace.fate,
                 at: trace.at,
                 by: trace.by,
+                rules: trace.rules,
                 until: trace.until,
                 now: self.now(),
             })),
@@ -199,10 +206,30 @@ mod tests {
             fate,
             at: NOW - 3 * MINUTE,
             by: Some("busy".to_owned()),
+            rules: None,
             until,
             now: NOW,
         };
         gone.to_string()
+    }
+
+    #[test]
+    fn words_name_the_rule_that_took_it() {
+        let gone = Gone {
+            sought: Sought::Manifest("1.2".parse().unwrap()),
+            repository: "team/app".parse().unwrap(),
+            fate: Fate::Deleted,
+            at: NOW - 3 * MINUTE,
+            by: None,
+            rules: Some("rest".to_owned()),
+            until: Some(NOW + 7 * DAY),
+            now: NOW,
+        };
+        assert_eq!(
+            gone.to_string(),
+            "team/app:1.2 was removed by retention rule rest 3 minutes ago; `landfall trash restore team/app:1.2` \
+             brings it back until 2 December"
+        );
     }
 
     #[test]

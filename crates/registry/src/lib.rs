@@ -56,14 +56,14 @@ pub use catalog::{
     Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, Referrers,
     ReferrersPage, ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView,
     RepositoryViews, RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews,
-    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept,
+    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept, rules_of_reason,
 };
 pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
 pub use damage::Damage;
 pub use error::Error;
 pub use gone::{Gone, Sought};
-pub use jobs::{BackupPlan, GcRun, GcWait};
+pub use jobs::{BackupPlan, GcRun, GcWait, NextRetention};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use mode::Mode;

@@ -35,14 +35,14 @@ pub struct Decision {
     pub pulled_at: Option<i64>,
     /// What becomes of it.
     pub verdict: Verdict,
-    /// What a run needs to know to do it.
-    pub(crate) mark: i64,
+    /// What a run needs to know to do it: of a tag the event that set it and its place, else when the last lease ended.
+    pub(crate) mark: (i64, i64),
 }
 
 /// Some decisions.
 #[derive(Clone, Default, Debug)]
 pub struct RetentionPage {
-    /// Repository by repository, tags from the newest on, then untagged manifests that go.
+    /// Repository by repository, tags from the newest on, then untagged manifests, those without a tag for longest first.
     pub decisions: Vec<Decision>,
     /// Where to go on; none at the end.
     pub next: Option<RetentionCursor>,
@@ -64,7 +64,7 @@ enum Stage {
     /// Its tags, after this one; and how many each rule has counted.
     Tags {
         created_at: i64,
-        after: Option<(i64, String)>,
+        after: Option<(i64, i64)>,
         counts: Vec<u32>,
     },
     /// Its untagged manifests, after this one.

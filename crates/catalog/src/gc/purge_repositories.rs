@@ -57,6 +57,7 @@ pub fn purge_repositories(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Rep
     if live.is_empty() {
         tx.execute("UPDATE repos SET purge_at = NULL WHERE id = ?1", values![repo.id])?;
         tx.execute("DELETE FROM repo_pulls WHERE repo_id = ?1", values![repo.id])?;
+        tx.execute("DELETE FROM repo_pushes WHERE repo_id = ?1", values![repo.id])?;
         tx.execute("DELETE FROM repo_names WHERE repo_id = ?1", values![repo.id])?;
         return Ok(RepositoriesPurged {
             trashed: 0,

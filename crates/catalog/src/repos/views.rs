@@ -1,4 +1,4 @@
-//! Repositories as people look at them: what they hold, and when somebody pulled last.
+//! Repositories as people look at them: what they hold, and when somebody pushed or pulled last.
 //!
 //! Order: that of the catalog list. Shape: a page is one range of an index and a few look-ups for each entry. Units: Unix
 //! milliseconds, bytes.
@@ -26,7 +26,7 @@ pub struct RepositoryView {
     pub pulls: u64,
     /// The last one.
     pub last_pull_at: Option<i64>,
-    /// When a tag was set last.
+    /// When somebody pushed last.
     pub last_push_at: Option<i64>,
 }
 
@@ -47,8 +47,8 @@ pub fn repository_views(
 ) -> Result<RepositoryViews, Error> {
     let after = sort_name(&without_nul(after.unwrap_or_default()));
     let found = tx.query(
-        "SELECT r.id, r.name, r.created_at, r.settings, p.count, p.last_at
-         FROM repos r LEFT JOIN repo_pulls p ON p.repo_id = r.id
+        "SELECT r.id, r.name, r.created_at, r.settings, p.count, p.last_at, h.last_at
+         FROM repos r LEFT JOIN repo_pulls p ON p.repo_id = r.id LEFT JOIN repo_pushes h ON h.repo_id = r.id
          WHERE r.deleted_at IS NULL AND r.sort_name > ?1 ORDER BY r.sort_name LIMIT ?2",
         values![&after, limit.saturating_add(1)],
         view,
@@ -64,8 +64,9 @@ pub fn repository_views(
 /// One repository.
 pub fn repository_view(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<RepositoryView>, Error> {
     let found = tx.first(
-        "SELECT r.id, r.name, r.created_at, r.settings, p.count, p.last_at
-         FROM repos r LEFT JOIN repo_pulls p ON p.repo_id = r.id WHERE r.name = ?1 AND r.deleted_at IS NULL",
+        "SELECT r.id, r.name, r.created_at, r.settings, p.count, p.last_at, h.last_at
+         FROM repos r LEFT JOIN repo_pulls p ON p.repo_id = r.id LEFT JOIN repo_pushes h ON h.repo_id = r.id
+         WHERE r.name = ?1 AND r.deleted_at IS NULL",
         values![name],
         view,
     )?;
@@ -83,17 +84,12 @@ fn view(row: &Row<'_>) -> Result<(i64, RepositoryView), Error> {
         settings: parse(row.get::<Option<String>>(3)?.as_deref()),
         pulls: row.get::<Option<u64>>(4)?.unwrap_or(0),
         last_pull_at: row.get(5)?,
-        last_push_at: None,
+        last_push_at: row.get(6)?,
     };
     Ok((row.get(0)?, view))
 }
 
 fn with_contents(tx: &mut Tx<'_>, id: i64, mut view: RepositoryView) -> Result<RepositoryView, Error> {
     view.usage = usage_of(tx, id)?;
-    view.last_push_at = tx.first(
-        "SELECT updated_at FROM tags WHERE repo_id = ?1 ORDER BY updated_at DESC LIMIT 1",
-        values![id],
-        |row: &Row<'_>| row.get(0),
-    )?;
     Ok(view)
 }

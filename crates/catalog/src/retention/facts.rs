@@ -29,6 +29,8 @@ pub struct TagState {
     pub set_at: i64,
     /// The event that set it.
     pub event: i64,
+    /// Its place among the tags of its repository: what was set later has a higher one.
+    pub ranked_at: i64,
     /// When it, or its manifest by digest, was last pulled.
     pub pulled_at: Option<i64>,
     /// The live manifest that it signs or describes, by the name that clients without the referrers API give it.
@@ -38,10 +40,10 @@ pub struct TagState {
 /// The last tag of the page before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TagsAfter {
-    /// When it was set.
-    pub set_at: i64,
-    /// Its name.
-    pub tag: String,
+    /// Its place.
+    pub ranked_at: i64,
+    /// The event that set it, which tells apart what has the same place.
+    pub event: i64,
 }
 
 /// A manifest that nothing holds.
@@ -49,7 +51,7 @@ pub struct TagsAfter {
 pub struct LooseManifest {
     /// Its digest.
     pub digest: Digest,
-    /// When the last lease ended.
+    /// When the last lease ended, or ends.
     pub loose_at: i64,
     /// Its place in the order.
     pub id: i64,
@@ -113,21 +115,22 @@ pub fn tag_states(
     let Some(repo) = Repo::find(tx, repo)? else {
         return Ok((Vec::new(), false));
     };
-    let (set_at, name) = after.map_or((i64::MAX, ""), |after| (after.set_at, after.tag.as_str()));
+    let (ranked_at, event) = after.map_or((i64::MAX, i64::MAX), |after| (after.ranked_at, after.event));
     let found = tx.query(
-        "SELECT t.name, m.digest, t.updated_at, t.event_seq,
+        "SELECT t.name, m.digest, t.updated_at, t.event_seq, t.ranked_at,
            (SELECT max(p.last_at) FROM pulls p WHERE p.manifest_id = t.manifest_id AND p.tag IN (t.name, ''))
          FROM tags t JOIN manifests m ON m.id = t.manifest_id
-         WHERE t.repo_id = ?1 AND (t.updated_at, t.name) < (?2, ?3)
-         ORDER BY t.updated_at DESC, t.name DESC LIMIT ?4",
-        values![repo.id, set_at, name, limit.saturating_add(1)],
+         WHERE t.repo_id = ?1 AND (t.ranked_at, t.event_seq) < (?2, ?3)
+         ORDER BY t.ranked_at DESC, t.event_seq DESC LIMIT ?4",
+        values![repo.id, ranked_at, event, limit.saturating_add(1)],
         |row: &Row<'_>| {
             Ok(TagState {
                 tag: row.get(0)?,
                 digest: row.get(1)?,
                 set_at: row.get(2)?,
                 event: row.get(3)?,
-                pulled_at: row.get(4)?,
+                ranked_at: row.get(4)?,
+                pulled_at: row.get(5)?,
                 describes: None,
             })
         },
@@ -159,7 +162,8 @@ pub(super) fn described(tx: &mut Tx<'_>, repo: Repo, tag: &str) -> Result<Option
     Ok(is_live.then_some(digest))
 }
 
-/// Manifests that nothing has held since `until` or longer, after one.
+/// Manifests that nothing holds and whose last lease ended at `until` or earlier, or ends by then, after one. Whether the
+/// collector has looked at one since makes no difference; what follows an index into the trash is left to it.
 pub fn list_loose(
     tx: &mut Tx<'_>,
     repo: &RepositoryName,
@@ -172,9 +176,10 @@ pub fn list_loose(
     };
     let (loose_at, id) = after.unwrap_or((i64::MIN, 0));
     let found = tx.query(
-        "SELECT digest, loose_at, id FROM manifests
-         WHERE repo_id = ?1 AND loose_at IS NOT NULL AND loose_at <= ?2 AND (loose_at, id) > (?3, ?4)
-         ORDER BY loose_at, id LIMIT ?5",
+        "SELECT digest, COALESCE(loose_at, review_at), id FROM manifests
+         WHERE repo_id = ?1 AND COALESCE(loose_at, review_at) IS NOT NULL AND COALESCE(loose_at, review_at) <= ?2
+           AND COALESCE(loose_at, review_at) >= ?3 AND (COALESCE(loose_at, review_at) > ?3 OR id > ?4)
+           AND trash_op IS NULL ORDER BY COALESCE(loose_at, review_at), id LIMIT ?5",
         values![repo.id, until, loose_at, id, limit.saturating_add(1)],
         |row: &Row<'_>| {
             Ok(LooseManifest {

@@ -8,6 +8,7 @@
 
 mod facts;
 mod freed;
+mod reason;
 mod remove;
 mod runs;
 
@@ -16,5 +17,6 @@ pub use facts::{
     list_retained, tag_states,
 };
 pub use freed::{Freed, WouldFree};
+pub use reason::{retention_reason, rules_of_reason};
 pub use remove::{Removal, Removed, Retaining, retain};
 pub use runs::{RetentionRun, RunOutcome, begin_run, finish_run, last_scheduled_run, list_runs};

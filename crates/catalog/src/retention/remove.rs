@@ -24,6 +24,8 @@ pub enum Removal {
         tag: Tag,
         /// The event that set it.
         event: i64,
+        /// Its place, which a push moves that changes nothing else.
+        ranked_at: i64,
         /// When it was last pulled.
         pulled_at: Option<i64>,
         /// Why it goes, for the history.
@@ -94,9 +96,10 @@ pub fn retain(tx: &mut Tx<'_>, with: &Retaining, batch: &[Removal]) -> Result<Op
             Removal::Tag {
                 tag,
                 event,
+                ranked_at,
                 pulled_at,
                 reason,
-            } => remove_one_tag(tx, repo, with, (tag, *event, *pulled_at), reason)?,
+            } => remove_one_tag(tx, repo, with, (tag, (*event, *ranked_at, *pulled_at)), reason)?,
             Removal::Untagged {
                 digest,
                 loose_at,
@@ -134,23 +137,22 @@ fn remove_one_tag(
     tx: &mut Tx<'_>,
     repo: Repo,
     with: &Retaining,
-    (tag, event, pulled_at): (&Tag, i64, Option<i64>),
+    (tag, was): (&Tag, (i64, i64, Option<i64>)),
     reason: &str,
 ) -> Result<Option<Went>, Error> {
     let Some((manifest, digest)) = find_tag(tx, repo, tag)? else {
         return Ok(None);
     };
-    let (event_now, pulled_now): (i64, Option<i64>) = tx
+    let is: (i64, i64, Option<i64>) = tx
         .first(
-            "SELECT t.event_seq, (SELECT max(p.last_at) FROM pulls p
+            "SELECT t.event_seq, t.ranked_at, (SELECT max(p.last_at) FROM pulls p
                WHERE p.manifest_id = t.manifest_id AND p.tag IN (t.name, ''))
              FROM tags t WHERE t.repo_id = ?1 AND t.name = ?2",
             values![repo.id, tag],
-            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
+            |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?
         .unwrap_or_default();
-    let is_same = event_now == event && pulled_now == pulled_at;
-    if !is_same || immutable_by(tx, repo, tag)?.is_some() || described(tx, repo, tag)?.is_some() {
+    if is != was || immutable_by(tx, repo, tag)?.is_some() || described(tx, repo, tag)?.is_some() {
         return Ok(None);
     }
     let by = (with.actor.as_deref(), reason);
@@ -188,10 +190,10 @@ fn trash_untagged(
         return Ok(None);
     };
     let is_same = tx.exists(
-        "SELECT 1 FROM manifests WHERE id = ?1 AND loose_at = ?2 AND review_at IS NULL",
+        "SELECT 1 FROM manifests WHERE id = ?1 AND COALESCE(loose_at, review_at) = ?2 AND trash_op IS NULL",
         values![id, loose_at],
     )?;
-    if !is_same || is_rooted(tx, id)? {
+    if !is_same || loose_at > with.now || is_rooted(tx, id)? {
         return Ok(None);
     }
     let target = digest.to_string();

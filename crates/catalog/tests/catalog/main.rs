@@ -17,6 +17,7 @@ mod manifests;
 mod model;
 mod postgres;
 mod pulls;
+mod pushes;
 mod races;
 mod repositories;
 mod restore;

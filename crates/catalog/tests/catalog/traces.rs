@@ -22,6 +22,7 @@ story!(who_deleted_it_and_until_when_is_told, async |house: &House| {
         at: now,
         by: Some("ann".to_owned()),
         until: Some(now + UNDO),
+        rules: None,
     };
     house
         .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("1.0"), now, KEEP, UNDO, Some("ann")))

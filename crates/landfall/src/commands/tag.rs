@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use oci::{counted, either};
 use serde::Serialize;
-use server::api::{Item, Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind, Time};
+use server::api::{Item, List, Tag, TagDeleted, TagMove, TagMoved, TagStep, TagStepKind, Time};
 
 use super::progress::size;
 use super::reference::{Named, short};
@@ -185,14 +185,22 @@ fn history(arguments: &TagArguments) -> Result<(), Failure> {
             TagStepKind::Restored => "restored",
             TagStepKind::RolledBack => "rolled back",
         };
+        // What a rule took came from no address.
+        let (by, from) = match step.rule {
+            Some(rule) => (
+                step.by.or(Some("retention".to_owned())),
+                Some(format!("rule {rule}")),
+            ),
+            None => (step.by, step.from),
+        };
         table.row([
             step.seq.to_string(),
             step.at.to_string(),
             what.to_owned(),
             step.old.as_deref().map_or_else(none, short),
             step.new.as_deref().map_or_else(none, short),
-            step.by.unwrap_or_else(none),
-            step.from.unwrap_or_else(none),
+            by.unwrap_or_else(none),
+            from.unwrap_or_else(none),
         ]);
     }
     table.print();
@@ -306,9 +314,14 @@ fn path_of(named: &Named) -> Result<String, Failure> {
 
 /// A list as JSON, all pages in one.
 pub(super) fn print_list<T: Item + Serialize>(items: Vec<T>) {
-    output::json(&server::api::List {
+    output::json(&whole(items));
+}
+
+/// All pages of a list as one.
+pub(super) fn whole<T: Item>(items: Vec<T>) -> List<T> {
+    List {
         schema: T::LIST.to_owned(),
         items,
         next: None,
-    });
+    }
 }

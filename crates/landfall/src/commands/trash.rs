@@ -118,7 +118,7 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
             item.op.to_string(),
             what(&item),
             item.at.to_string(),
-            item.by.unwrap_or_else(|| "–".to_owned()),
+            by(&item),
             until(Some(item.until), now),
             item.frees.map_or_else(|| "–".to_owned(), size),
         ]);
@@ -133,6 +133,15 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Who, and the rule by which a run of retention took it.
+fn by(item: &TrashItem) -> String {
+    match (&item.by, &item.rule) {
+        (by, Some(rule)) => format!("{}, rule {rule}", by.as_deref().unwrap_or("retention")),
+        (Some(by), None) => by.clone(),
+        (None, None) => "–".to_owned(),
+    }
 }
 
 fn what(item: &TrashItem) -> String {

@@ -17,6 +17,7 @@ pub use backups::BackupPlan;
 pub(crate) use gc::{Collector, URGENT_LEASE_MS};
 pub use gc::{GcRun, GcWait};
 pub(crate) use orphans::ASIDE_MAX;
+pub use retention::NextRetention;
 pub(crate) use scrub::{Inspected, Scrubber};
 
 use crate::Registry;

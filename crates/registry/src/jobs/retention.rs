@@ -5,10 +5,22 @@
 
 use std::time::Duration;
 
+use catalog::Pause;
+
+use crate::jobs::GcWait;
 use crate::{Error, Registry, RetentionReport};
 
 /// How often it is looked whether anything is due. Another server's rules are in force here after so long.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// When retention runs next by itself.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct NextRetention {
+    /// When; none without rules, without a schedule, or while nobody knows.
+    pub at: Option<i64>,
+    /// Why it is not earlier, where something stands in its way.
+    pub waits: Option<GcWait>,
+}
 
 impl Registry {
     /// Looks again and again.
@@ -46,8 +58,32 @@ impl Registry {
         self.retain_all(None, None).await.map(Some)
     }
 
-    /// When retention runs next by itself; none without rules, or without a schedule.
-    pub async fn retention_due(&self) -> Result<Option<i64>, Error> {
+    /// When retention runs next by itself, and what stands in its way until then, if anything does.
+    pub async fn retention_next(&self) -> Result<NextRetention, Error> {
+        let Some(due) = self.retention_due().await? else {
+            return Ok(NextRetention::default());
+        };
+        let wait = self.gc_wait().await?;
+        Ok(match wait {
+            Some(GcWait::ReadOnly) => NextRetention {
+                at: None,
+                waits: wait,
+            },
+            Some(GcWait::Started { until } | GcWait::Paused(Pause { until, .. })) if until > due => {
+                NextRetention {
+                    at: Some(until),
+                    waits: wait,
+                }
+            }
+            Some(GcWait::Started { .. } | GcWait::Paused(_)) | None => NextRetention {
+                at: Some(due),
+                waits: None,
+            },
+        })
+    }
+
+    /// When the schedule says that retention is due; none without rules, or without a schedule.
+    async fn retention_due(&self) -> Result<Option<i64>, Error> {
         let policies = self.inner.policies.in_force();
         let schedule = self.rules().written.schedule.clone();
         let Some(schedule) = schedule.filter(|_| !policies.retention.is_empty()) else {

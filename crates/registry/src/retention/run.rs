@@ -198,17 +198,18 @@ fn removal(one: &Decision, run: i64) -> Option<Removal> {
     let Verdict::Goes(rules) = &one.verdict else {
         return None;
     };
-    let reason = format!("retention run {run}, rule {}", rules.join(", "));
-    Some(match &one.tag {
-        Some(tag) => Removal::Tag {
+    let reason = catalog::retention_reason(run, rules);
+    Some(match (&one.tag, one.mark) {
+        (Some(tag), (event, ranked_at)) => Removal::Tag {
             tag: tag.clone(),
-            event: one.mark,
+            event,
+            ranked_at,
             pulled_at: one.pulled_at,
             reason,
         },
-        None => Removal::Untagged {
+        (None, (loose_at, _)) => Removal::Untagged {
             digest: one.digest.clone(),
-            loose_at: one.mark,
+            loose_at,
             reason,
         },
     })

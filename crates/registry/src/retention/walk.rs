@@ -19,6 +19,8 @@ pub(super) struct Walk {
     pub(super) rules: Arc<InForce>,
     pub(super) now: i64,
     only: Option<RepositoryName>,
+    /// Whether untagged manifests that stay are told too: people ask why, a run does not.
+    tells_all: bool,
 }
 
 impl Walk {
@@ -53,17 +55,19 @@ impl Registry {
             rules,
             now: self.now(),
             only,
+            tells_all: false,
         })
     }
 
-    /// What a run would do, in part: about `limit` decisions from a place on.
+    /// What a run would do and leave, in part: about `limit` decisions from a place on.
     pub async fn retention_plan(
         &self,
         only: Option<&RepositoryName>,
         from: Option<RetentionCursor>,
         limit: usize,
     ) -> Result<RetentionPage, Error> {
-        let walk = self.begin_walk(only.cloned())?;
+        let mut walk = self.begin_walk(only.cloned())?;
+        walk.tells_all = true;
         let mut page = RetentionPage {
             decisions: Vec::new(),
             next: Some(from.unwrap_or_default()),
@@ -234,7 +238,7 @@ impl Registry {
         &self,
         walk: &Walk,
         name: RepositoryName,
-        (created_at, after, counts): (i64, Option<(i64, String)>, Vec<u32>),
+        (created_at, after, counts): (i64, Option<(i64, i64)>, Vec<u32>),
         limit: usize,
     ) -> Result<RetentionPage, Error> {
         let Some(mut judge) = walk.judge(&name, created_at) else {
@@ -259,13 +263,13 @@ impl Registry {
             ));
         }
         let asked = name.clone();
-        let after = after.map(|(set_at, tag)| TagsAfter { set_at, tag });
+        let after = after.map(|(ranked_at, event)| TagsAfter { ranked_at, event });
         let (states, more) = self
             .inner
             .catalog
             .read(move |tx| catalog::tag_states(tx, &asked, after.as_ref(), limit))
             .await?;
-        let last = states.last().map(|last| (last.set_at, last.tag.to_string()));
+        let last = states.last().map(|last| (last.ranked_at, last.event));
         let decisions = states
             .into_iter()
             .map(|state| decide(&walk.rules, &mut judge, &name, state))
@@ -297,15 +301,19 @@ impl Registry {
     ) -> Result<RetentionPage, Error> {
         let keep_ms = self.keep_ms();
         let judge = walk.judge(&name, created_at);
-        let Some(older_ms) = judge.as_ref().and_then(Judge::untagged_ms) else {
+        let Some(judge) = judge.filter(Judge::is_about_untagged) else {
             return self.enter_next(walk, Some(name)).await;
         };
         // What is written down is when the last lease ended; it began so much earlier.
-        let until = walk
-            .now
-            .saturating_sub(older_ms)
-            .saturating_add(keep_ms)
-            .min(walk.now);
+        let until = match judge.untagged_ms() {
+            _ if walk.tells_all => i64::MAX,
+            None => return self.enter_next(walk, Some(name)).await,
+            Some(older_ms) => walk
+                .now
+                .saturating_sub(older_ms)
+                .saturating_add(keep_ms)
+                .min(walk.now),
+        };
         let asked = name.clone();
         let page = self
             .inner
@@ -313,10 +321,10 @@ impl Registry {
             .read(move |tx| catalog::list_loose(tx, &asked, until, after, limit))
             .await?;
         let decision = |one: catalog::LooseManifest| {
-            let since = one.loose_at.saturating_sub(keep_ms);
-            let verdict = judge
-                .as_ref()
-                .map_or(Verdict::NoRule, |judge| judge.untagged(since));
+            let since = one.loose_at.saturating_sub(keep_ms).min(walk.now);
+            // While a lease runs, somebody may count on it.
+            let is_leased = one.loose_at > walk.now;
+            let verdict = judge.untagged(if is_leased { walk.now } else { since });
             Decision {
                 repository: name.clone(),
                 tag: None,
@@ -324,7 +332,7 @@ impl Registry {
                 since,
                 pulled_at: None,
                 verdict,
-                mark: one.loose_at,
+                mark: (one.loose_at, 0),
             }
         };
         let decisions = page.manifests.into_iter().map(decision).collect();
@@ -363,6 +371,6 @@ fn decide(rules: &InForce, judge: &mut Judge<'_>, repository: &RepositoryName, s
         since: state.set_at,
         pulled_at: state.pulled_at,
         verdict,
-        mark: state.event,
+        mark: (state.event, state.ranked_at),
     }
 }

@@ -172,7 +172,7 @@ fn found(pending: Pending, hold_ms: i64) -> PendingKind {
     )
 }
 
-fn waiting(wait: GcWait) -> GcWaiting {
+pub(super) fn waiting(wait: GcWait) -> GcWaiting {
     match wait {
         GcWait::ReadOnly => GcWaiting::ReadOnly,
         GcWait::Started { until } => GcWaiting::Started { until: until.into() },

@@ -5,6 +5,7 @@ use oci::RepositoryName;
 use registry::{Decision, RetentionCursor, Verdict};
 use utoipa::openapi::schema::Type;
 
+use super::gc::waiting;
 use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Refusal};
 use crate::api::{
     RetentionDecision, RetentionReport, RetentionRun, RetentionRunRequest, RetentionStatus, RetentionTotals,
@@ -59,9 +60,11 @@ async fn status(call: Call) -> Result<Answer<RetentionStatus>, Refusal> {
         .retention_rules()
         .into_iter()
         .filter(|rule| rule.ignored.is_none());
+    let next = registry.retention_next().await?;
     Ok(Answer(RetentionStatus {
         schedule: schedule.map(|schedule| schedule.text().to_owned()),
-        next_at: registry.retention_due().await?.map(Into::into),
+        next_at: next.at.map(Into::into),
+        waiting: next.waits.map(waiting),
         rules: counted.count() as u64,
         last_run: last.into_iter().next().map(of_run),
     }))

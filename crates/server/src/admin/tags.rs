@@ -109,6 +109,12 @@ async fn history(
         by: event.actor,
         from: event.remote,
         op: event.op,
+        rule: event
+            .reason
+            .as_deref()
+            .and_then(registry::rules_of_reason)
+            .map(str::to_owned),
+        reason: event.reason,
     });
     Ok(Listing::new(items.collect(), last.as_ref()))
 }

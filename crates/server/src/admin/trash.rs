@@ -64,6 +64,12 @@ fn item(entry: TrashEntry) -> TrashItem {
         at: entry.at.into(),
         by: entry.by,
         from: entry.remote,
+        rule: entry
+            .reason
+            .as_deref()
+            .and_then(registry::rules_of_reason)
+            .map(str::to_owned),
+        reason: entry.reason,
         until: entry.until.into(),
         tags: entry.tags.iter().map(ToString::to_string).collect(),
         manifests: entry.manifests,

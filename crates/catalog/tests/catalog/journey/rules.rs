@@ -65,6 +65,7 @@ pub(super) async fn rules(house: &House) {
             batch.extend(states.into_iter().map(|one| Removal::Tag {
                 tag: one.tag,
                 event: one.event,
+                ranked_at: one.ranked_at,
                 pulled_at: one.pulled_at,
                 reason: String::new(),
             }));

@@ -42,6 +42,7 @@ impl Run<'_> {
                 .map(|one| Removal::Tag {
                     tag: one.tag,
                     event: one.event,
+                    ranked_at: one.ranked_at,
                     pulled_at: one.pulled_at,
                     reason: "a rule".to_owned(),
                 })
@@ -91,7 +92,9 @@ impl Run<'_> {
         let removed = self.remove(repo, find).await;
         let model = &mut self.model.repos[repo];
         let loose = model.live.iter().filter_map(|(&document, live)| {
-            let since = live.loose.filter(|_| !model.is_rooted(document))?;
+            // Also where nobody has looked at it since its lease ended, unless it follows a delete.
+            let ended = live.until.filter(|&until| until <= now && live.follows.is_none());
+            let since = live.loose.or(ended).filter(|_| !model.is_rooted(document))?;
             Some((since, live.number, document))
         });
         let loose: BTreeSet<_> = loose.collect();

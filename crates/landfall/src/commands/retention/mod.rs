@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use oci::{RepositoryName, counted};
 use serde::Serialize;
 use server::api::{
-    Policy, PolicyOrder, PolicyRule, PolicySet, RetentionDecision, RetentionReport, RetentionRun,
-    RetentionRunRequest, RetentionSpec, RetentionStatus, RetentionTotals, Untagged,
+    GcWaiting, List, Policy, PolicyOrder, PolicyRule, PolicySet, RetentionDecision, RetentionReport,
+    RetentionRun, RetentionRunRequest, RetentionSpec, RetentionStatus, RetentionTotals, Untagged,
 };
 
 pub(crate) use arguments::RetentionCommand;
@@ -18,7 +18,7 @@ use arguments::{NameArguments, RunArguments, SetArguments};
 
 use super::policies::{origin, remove, rules, span};
 use super::progress::size;
-use super::tag::print_list;
+use super::tag::{print_list, whole};
 use crate::admin::{Api, Table, Target, encode, now, print_json, until};
 use crate::failure::Failure;
 use crate::output;
@@ -51,9 +51,9 @@ struct Rule {
 
 #[derive(Serialize)]
 struct DryRun {
-    schema: &'static str,
+    #[serde(flatten)]
+    plan: List<RetentionDecision>,
     totals: RetentionTotals,
-    items: Vec<RetentionDecision>,
 }
 
 fn list(target: &Target) -> Result<(), Failure> {
@@ -89,13 +89,28 @@ fn list(target: &Target) -> Result<(), Failure> {
     table.print();
     let schedule = status.schedule.unwrap_or_else(|| "none".to_owned());
     output::line(format!(
-        "schedule {schedule} (UTC), next run {}",
-        until(status.next_at, now())
+        "schedule {schedule} (UTC), next run {}{}",
+        until(status.next_at, now()),
+        status.waiting.as_ref().map(waits).unwrap_or_default()
     ));
     if let Some(run) = &status.last_run {
         output::line(format!("last run {}", sentence(run)));
     }
     Ok(())
+}
+
+/// What stands in the way of the schedule.
+fn waits(waiting: &GcWaiting) -> String {
+    match waiting {
+        GcWaiting::ReadOnly => ": the registry is read-only".to_owned(),
+        GcWaiting::Started { .. } => ": the schedule waits, for the server has just started".to_owned(),
+        GcWaiting::Paused { by, .. } => {
+            format!(": collection is paused by {by}; `landfall gc resume` ends that")
+        }
+        GcWaiting::Clock { by, .. } => {
+            format!(": {by}; if the clock is right now, `landfall gc resume` ends that")
+        }
+    }
 }
 
 fn keeps(spec: &RetentionSpec) -> String {
@@ -246,9 +261,8 @@ fn dry_run(target: &Target, repository: Option<&RepositoryName>) -> Result<(), F
     if target.json {
         let items: Vec<RetentionDecision> = all.collect::<Result<_, _>>()?;
         output::json(&DryRun {
-            schema: "landfall.retention.dry-run/1",
+            plan: whole(items),
             totals,
-            items,
         });
         return Ok(());
     }
@@ -330,9 +344,10 @@ fn apply(arguments: &RunArguments) -> Result<(), Failure> {
 
 fn history(target: &Target) -> Result<(), Failure> {
     let api = target.open()?;
+    let most = if target.json { usize::MAX } else { 100 };
     let all: Vec<RetentionRun> = api
         .list("/api/v1/retention/history")
-        .take(100)
+        .take(most)
         .collect::<Result<_, _>>()?;
     if target.json {
         print_list(all);

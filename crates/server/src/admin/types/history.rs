@@ -18,7 +18,7 @@ pub struct Tag {
     pub bytes: u64,
     /// What it runs on, as far as it is known.
     pub platforms: Vec<String>,
-    /// When it was set.
+    /// When it was pushed; a restore or a rollback is no push.
     pub pushed_at: Time,
     /// By whom.
     pub pushed_by: Option<String>,
@@ -47,6 +47,10 @@ pub struct TagStep {
     pub from: Option<String>,
     /// The operation that it was part of.
     pub op: i64,
+    /// Why, where that was written down.
+    pub reason: Option<String>,
+    /// The retention rule that took it; several with commas between them.
+    pub rule: Option<String>,
 }
 
 /// What befell a tag.
@@ -117,6 +121,10 @@ pub struct TrashItem {
     pub by: Option<String>,
     /// From which address.
     pub from: Option<String>,
+    /// Why, where that was written down.
+    pub reason: Option<String>,
+    /// The retention rule that took it; several with commas between them.
+    pub rule: Option<String>,
     /// Until when it can be taken back.
     pub until: Time,
     /// Tags that went with a manifest, 100 at most.
@@ -219,7 +227,7 @@ pub struct Repository {
     pub trashed: u64,
     /// Bytes of its blobs, each once, shared or not.
     pub bytes: u64,
-    /// When a tag was set last.
+    /// When somebody pushed last.
     pub last_push_at: Option<Time>,
     /// Pulls of manifests.
     pub pulls: u64,

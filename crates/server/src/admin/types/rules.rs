@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, Item, Time};
+use super::{Document, GcWaiting, Item, Time};
 
 pub use policy::{ImmutableSpec, QuotaSpec, RetentionSpec, Untagged};
 
@@ -70,12 +70,14 @@ pub struct PolicyRemoved {
 }
 
 /// When retention runs, and how it went.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RetentionStatus {
     /// `retention.schedule`
     pub schedule: Option<String>,
-    /// When it runs next by itself; none without rules.
+    /// When it runs next by itself; none without rules, and while the registry is read-only.
     pub next_at: Option<Time>,
+    /// Why it does not run when the schedule says so.
+    pub waiting: Option<GcWaiting>,
     /// How many rules there are.
     pub rules: u64,
     /// The newest run.
