@@ -118,6 +118,16 @@ pub fn begin_import(tx: &mut Tx<'_>, source: &str, now: i64) -> Result<Import, E
     Ok(Import { id, cursor: None })
 }
 
+/// How far the unfinished import of `source` is.
+pub fn import_cursor(tx: &mut Tx<'_>, source: &str) -> Result<Option<String>, Error> {
+    let cursor = tx.first(
+        "SELECT cursor FROM imports WHERE source = ?1 AND done_at IS NULL ORDER BY id DESC LIMIT 1",
+        values![source],
+        |row: &Row<'_>| row.get::<Option<String>>(0),
+    )?;
+    Ok(cursor.flatten())
+}
+
 /// Writes down that everything up to `cursor` was brought.
 pub fn advance_import(tx: &mut Tx<'_>, id: i64, cursor: &str) -> Result<(), Error> {
     tx.execute(

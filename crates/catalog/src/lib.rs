@@ -26,6 +26,7 @@ mod imports;
 mod leases;
 mod links;
 mod manifests;
+mod names;
 mod policies;
 mod pulls;
 mod pushes;
@@ -84,11 +85,13 @@ pub use guard::{Guard, Quota};
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,
-    adopt_tag, advance_import, begin_import, blob_states, finish_import, is_imported, last_import,
+    adopt_tag, advance_import, begin_import, blob_states, finish_import, import_cursor, is_imported,
+    last_import,
 };
 pub use leases::{Turn, end_turn, take_turn};
 pub use links::{MountSource, mount_blob, repos_with_blob, should_renew};
 pub use manifests::{ManifestRecord, find_manifest, stat_manifest, touch_manifest};
+pub use names::{Holder, NameMoved, change_time, holder_of, led_to, names_moved, tags_ever};
 pub use policies::{Policy, PolicyKind, list_policies, remove_policy, set_policy};
 pub use pulls::{Pulls, record_pulls};
 pub use put::{Child, Edge, EdgeKind, NewManifest, Precondition, PutManifest, put_manifest};

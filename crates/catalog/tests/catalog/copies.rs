@@ -2,7 +2,7 @@
 
 use catalog::{CatalogCopy, Changed, Error, Scope};
 
-use crate::harness::{DAY, House, digest, repo, story};
+use crate::harness::{DAY, House, KEEP, UNDO, digest, repo, story, tag};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_made_while_others_write_is_one_moment_of_it() {
@@ -133,6 +133,62 @@ story!(changes_tell_what_to_look_at_again, async |house: &House| {
             .is_empty()
     );
 });
+
+story!(
+    a_name_tells_who_had_it_and_what_its_tags_ever_were,
+    async |house: &House| {
+        let image = house.push_image("a", "layer", &["x", "y"]).await;
+        let before = house.read(catalog::last_change).await;
+        let now = house.now();
+        let holder = house.read(|tx| catalog::holder_of(tx, &repo("a"))).await.unwrap();
+        assert_eq!(holder.created_at, now);
+        assert_eq!(house.read(|tx| catalog::names_moved(tx, 0, 10)).await, []);
+        house
+            .write(move |tx| {
+                catalog::delete_tag(tx, &repo("a"), &tag("y"), now, KEEP, UNDO, None)?;
+                catalog::rename_repository(tx, &repo("a"), &repo("b"), now, None)?;
+                catalog::delete_repository(tx, &repo("b"), now, UNDO, None)
+            })
+            .await;
+        let moved = house.read(move |tx| catalog::names_moved(tx, before, 10)).await;
+        let names: Vec<&str> = moved.iter().map(|moved| moved.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "b"]);
+        assert!(moved.iter().all(|moved| moved.repository == holder.repository));
+        let id = holder.repository;
+        assert_eq!(house.read(|tx| catalog::holder_of(tx, &repo("b"))).await, None);
+        assert_eq!(
+            house.read(move |tx| catalog::tags_ever(tx, id, "", 10)).await,
+            ["x", "y"]
+        );
+        assert_eq!(
+            house.read(move |tx| catalog::tags_ever(tx, id, "x", 10)).await,
+            ["y"]
+        );
+        assert_eq!(
+            house.read(move |tx| catalog::led_to(tx, id, "y", 10)).await,
+            [image]
+        );
+        assert_eq!(
+            house.read(move |tx| catalog::change_time(tx, before)).await,
+            Some(now)
+        );
+        assert_eq!(house.read(|tx| catalog::change_time(tx, 0)).await, None);
+        // What goes on has a place of its own, and what ended has none.
+        let id = house
+            .write(move |tx| {
+                let import = catalog::begin_import(tx, "there", now)?;
+                catalog::advance_import(tx, import.id, "far")?;
+                Ok(import.id)
+            })
+            .await;
+        let cursor = house.read(|tx| catalog::import_cursor(tx, "there")).await;
+        assert_eq!(cursor.as_deref(), Some("far"));
+        house
+            .write(move |tx| catalog::finish_import(tx, id, "", now))
+            .await;
+        assert_eq!(house.read(|tx| catalog::import_cursor(tx, "there")).await, None);
+    }
+);
 
 story!(a_copy_goes_on_where_it_stood, async |house: &House| {
     house.push_blob("a", "layer").await;
