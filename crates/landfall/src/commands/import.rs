@@ -1,6 +1,6 @@
 //! `landfall import`: brings a bundle that `landfall export --layout bundle` wrote, into a running server or a data folder.
 //!
-//! Exit codes: 7 the bundle is damaged, or needs what is not here; 9 no room, 130 interrupted.
+//! Exit codes: 5 no such file, 6 it continues or needs what is not here, 7 it is damaged, 9 no room, 130 interrupted.
 
 use std::path::PathBuf;
 
@@ -29,6 +29,18 @@ const CODE: &str = "LF-BDL-002";
 /// Imports.
 pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
     refuse_remote(&arguments.target)?;
+    // Before a data folder that is not there yet becomes a registry.
+    if let Err(error) = std::fs::metadata(&arguments.file)
+        && error.kind() == std::io::ErrorKind::NotFound
+    {
+        return Err(Failure::missing(
+            CODE,
+            format!(
+                "{}: there is no such file\n  fix   give the file of a bundle, as `landfall export --layout bundle` wrote it",
+                arguments.file.display()
+            ),
+        ));
+    }
     let work = Work {
         name: "import",
         code: CODE,

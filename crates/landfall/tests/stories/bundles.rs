@@ -58,15 +58,22 @@ fn bundles_go_from_one_registry_to_another() {
     let bytes = fs::read(at("1.tar")).unwrap();
     fs::write(at("half.tar"), &bytes[..bytes.len() / 2]).unwrap();
     fails(&import(there.how(), "half.tar"), 7, "no whole bundle");
+    fails(&import(there.how(), "nofile.tar"), 5, "no such file");
+    fails(&import(there.how(), "2.tar"), 6, made["base"].as_str().unwrap());
     assert_eq!(succeeds(&import(there.how(), "1.tar"))["manifests_brought"], 1);
     let builder = there.stop();
     assert_eq!(succeeds(&import(&builder, "2.tar"))["manifests_brought"], 1);
-    assert_eq!(succeeds(&import(&builder, "2.tar"))["manifests_brought"], 0);
+    assert_eq!(succeeds(&import(&builder, "2.tar"))["brought_before"], true);
     let there = builder.start();
     there.expect_image("team/app", "1", &image("one"));
     there.expect_image("team/app", "2", &image("two"));
     // A folder that is not there yet becomes a registry.
     let new = home.join("new");
+    let none = here
+        .how()
+        .run(&["import", &at("nofile.tar"), "--data", new.to_str().unwrap()]);
+    fails(&none, 5, "no such file");
+    assert!(!new.exists());
     let first = here
         .how()
         .run(&["import", &at("1.tar"), "--data", new.to_str().unwrap()]);

@@ -67,7 +67,7 @@ pub enum FailureKind {
     Missing,
     /// What was to be made is there, or is not to be made there.
     Conflict,
-    /// The backup or the bundle is damaged, or does not fit.
+    /// The backup or the bundle is damaged.
     Damaged,
     /// The server ended.
     Stopped,
@@ -264,15 +264,15 @@ pub fn kind_of(error: &Error) -> FailureKind {
         | Error::Backup(BackupError::Unknown { .. } | BackupError::NoParent(_) | BackupError::NoFolder(_))
         | Error::Bundle(Bundle::NoLast | Bundle::NoChange { .. }) => FailureKind::Missing,
         Error::Backup(BackupError::Inside { .. } | BackupError::NotOurs { .. } | BackupError::Busy(_))
-        | Error::Bundle(Bundle::Exists(_) | Bundle::Foreign(_))
+        | Error::Bundle(
+            Bundle::Exists(_) | Bundle::Foreign(_) | Bundle::Gap { .. } | Bundle::DoesNotFit { .. },
+        )
         | Error::Store(store::Error::NotEmpty { .. })
         | Error::ReadOnly
         | Error::ReadOnlyMode { .. }
         | Error::TagImmutable { .. } => FailureKind::Conflict,
         Error::Backup(BackupError::Damaged { .. } | BackupError::Altered { .. })
-        | Error::Bundle(Bundle::Damaged { .. } | Bundle::DoesNotFit { .. } | Bundle::Source { .. }) => {
-            FailureKind::Damaged
-        }
+        | Error::Bundle(Bundle::Damaged { .. } | Bundle::Source { .. }) => FailureKind::Damaged,
         Error::Closing | Error::Backup(BackupError::Stopped) | Error::Bundle(Bundle::Stopped) => {
             FailureKind::Stopped
         }

@@ -1,6 +1,7 @@
-//! Whether a bundle fits: all that its manifests and tags name is in it, or here.
+//! Whether a bundle fits: what it continues was brought here, and all that its manifests and tags name is in it, or here.
 //!
-//! Reads every manifest, and no blob. Fails: `DoesNotFit`, with what is missing and the bundle that comes before; `Damaged`.
+//! Reads every manifest, and no blob. Fails: `Gap` and `DoesNotFit`, with what is missing and the bundle that comes before;
+//! `Damaged`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use oci::{Digest, Reference, RepositoryName};
 use tokio_util::sync::CancellationToken;
 
 use super::BundleError;
-use super::import::{blocking, digest_in, import_name};
+use super::import::{Part, blocking, digest_in, import_name};
 use super::read::Bundle;
-use super::record::{BundleRepository, content};
+use super::record::{BundleBase, BundleRecord, BundleRepository, content};
+use super::tags::{Age, Marks};
 use crate::adopt::document;
 use crate::{Error, Registry};
 
@@ -23,21 +25,49 @@ pub(super) const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Missing things that are named.
 const NAMED_MAX: usize = 10;
 
+/// Refuses a bundle that continues what was not brought here: what it leaves out would be missing for ever.
+pub(super) fn check_chain(record: &BundleRecord, marks: &Marks) -> Result<(), BundleError> {
+    let (mut before, mut count, mut first): (Option<BundleBase>, _, _) = (None, 0, Vec::new());
+    for cover in record.covered() {
+        let Some(since) = cover.since else { continue };
+        let upto = marks.upto(&cover.name);
+        if upto.is_some_and(|upto| upto >= since.seq) {
+            continue;
+        }
+        count += 1;
+        if first.len() < NAMED_MAX {
+            let upto = upto.map_or_else(|| "never".to_owned(), |upto| format!("up to change {upto}"));
+            first.push(format!("{} ({upto})", cover.name));
+        }
+        // The one that comes first.
+        if before.as_ref().is_none_or(|before| since.seq < before.seq) {
+            before = Some(since);
+        }
+    }
+    match before {
+        None => Ok(()),
+        Some(before) => Err(BundleError::Gap { before, count, first }),
+    }
+}
+
 impl Registry {
     /// Refuses a bundle that names what is neither in it nor here. Reads every manifest, and no blob.
     pub(super) async fn check_fit(
         &self,
         bundle: &Arc<Bundle>,
-        names: &[RepositoryName],
+        parts: &[Part<'_>],
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let (mut count, mut first) = (0, Vec::new());
-        for (name, about) in names.iter().zip(&bundle.record.repositories) {
+        for Part { name, about, age } in parts {
+            if matches!(age, Age::Earlier(_)) {
+                continue; // nothing of it is brought
+            }
             if stop.is_cancelled() {
                 return Err(BundleError::Stopped.into());
             }
             let wanted = {
-                let (bundle, name, about) = (Arc::clone(bundle), name.clone(), about.clone());
+                let (bundle, name, about) = (Arc::clone(bundle), name.clone(), (*about).clone());
                 blocking(move || wanted(&bundle, &name, &about)).await?
             };
             for batch in wanted.chunks(BATCH) {

@@ -13,10 +13,10 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::BundleError;
-use super::fit::MANIFEST_BYTES_MAX;
+use super::fit::{MANIFEST_BYTES_MAX, check_chain};
 use super::read::Bundle;
 use super::record::{BundleRecord, BundleRepository, content, content_at};
-use super::tags::{self, TagLeft};
+use super::tags::{self, Age, TagLeft};
 use crate::backup::Reached;
 use crate::bring::{Brought, owner_of};
 use crate::{Error, Registry};
@@ -29,7 +29,9 @@ const MANIFESTS: usize = 16;
 pub struct Imported {
     /// The bundle.
     pub id: String,
-    /// Repositories that it tells of.
+    /// Whether all of it had been brought before.
+    pub brought_before: bool,
+    /// Repositories that it tells of, but for those that were deleted.
     pub repositories: u64,
     /// Blobs in it.
     pub blobs: u64,
@@ -45,8 +47,18 @@ pub struct Imported {
     pub tags: u64,
     /// Tags that were taken away.
     pub tags_removed: u64,
+    /// Repositories that were deleted there, and lie in the trash here now.
+    pub repositories_deleted: Vec<String>,
     /// Tags that do not lead where it says, and stay as they are.
     pub tags_left: Vec<TagLeft>,
+}
+
+/// What a bundle has of one repository.
+pub(super) struct Part<'a> {
+    pub(super) name: RepositoryName,
+    pub(super) about: &'a BundleRepository,
+    /// Beside what was brought of it before.
+    pub(super) age: Age,
 }
 
 impl Registry {
@@ -61,22 +73,37 @@ impl Registry {
         self.may_write()?;
         let path = path.to_owned();
         let bundle = Arc::new(blocking(move || Bundle::open(&path)).await?);
-        let names = names_of(&bundle)?;
-        self.check_fit(&bundle, &names, stop).await?;
+        let record = &bundle.record;
+        let marks = self.marks(record).await?;
+        check_chain(record, &marks)?;
+        let parts = parts_of(&bundle, |name| marks.age(record, name))?;
+        self.check_fit(&bundle, &parts, stop).await?;
+        let covered = record.covered();
+        let is_known = |name: &str| marks.age(record, name) != Age::Later;
         let mut imported = Imported {
-            id: bundle.record.id.clone(),
-            repositories: names.len() as u64,
+            id: record.id.clone(),
+            brought_before: !covered.is_empty() && covered.iter().all(|cover| is_known(&cover.name)),
+            repositories: parts.iter().filter(|part| !part.about.deleted).count() as u64,
             ..Imported::default()
         };
-        self.bring_contents(&bundle, &names, &mut imported, &mut each, stop)
+        self.bring_contents(&bundle, &parts, &mut imported, &mut each, stop)
             .await?;
-        let marks = self.marks(&bundle.record).await?;
-        for (name, about) in names.iter().zip(&bundle.record.repositories) {
-            let actor = actor.as_deref();
-            self.bring_documents(&bundle, name, about, actor, &mut imported, stop)
-                .await?;
-            let age = marks.age(&bundle.record, name);
-            self.bring_tags(bundle.path(), name, about, age, actor, &mut imported)
+        let (actor, path) = (actor.as_deref(), bundle.path());
+        for part in &parts {
+            let Part { name, about, age } = part;
+            if !matches!(age, Age::Earlier(_)) {
+                self.bring_documents(&bundle, name, about, actor, &mut imported, stop)
+                    .await?;
+            }
+            if !about.deleted {
+                self.bring_tags(path, name, about, *age, actor, &mut imported)
+                    .await?;
+            }
+        }
+        // Last: what was renamed is under its new name by then.
+        for Part { name, about, age } in parts.iter().filter(|part| part.about.deleted) {
+            let age = (*age, marks.upto(name).is_some());
+            self.bring_deletion(path, name, about, age, actor, &mut imported)
                 .await?;
         }
         self.note_import(&bundle.record).await?;
@@ -88,20 +115,21 @@ impl Registry {
     async fn bring_contents(
         &self,
         bundle: &Arc<Bundle>,
-        names: &[RepositoryName],
+        parts: &[Part<'_>],
         imported: &mut Imported,
         each: &mut (dyn FnMut(&Reached) + Send),
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let documents: HashSet<String> = names
-            .iter()
-            .zip(&bundle.record.repositories)
-            .flat_map(|(name, about)| about.manifests.iter().map(move |one| (name, one)))
+        // Of what is older than what was brought before, nothing is.
+        let parts = || parts.iter().filter(|part| !matches!(part.age, Age::Earlier(_)));
+        let names: HashSet<&RepositoryName> = parts().map(|part| &part.name).collect();
+        let documents: HashSet<String> = parts()
+            .flat_map(|part| part.about.manifests.iter().map(move |one| (&part.name, one)))
             .filter_map(|(name, one)| Some(content(name, &one.digest.parse().ok()?)))
             .collect();
         let mut reached = Reached {
-            blobs_total: bundle.record.repositories.iter().map(|one| one.blobs).sum(),
-            bytes_total: bundle.record.repositories.iter().map(|one| one.bytes).sum(),
+            blobs_total: parts().map(|part| part.about.blobs).sum(),
+            bytes_total: parts().map(|part| part.about.bytes).sum(),
             ..Reached::default()
         };
         let mut blobs: Vec<(String, u64)> = bundle
@@ -225,16 +253,17 @@ pub(super) fn digest_in(path: &Path, text: &str) -> Result<Digest, BundleError> 
         .map_err(|_| BundleError::damaged(path, format!("{text:?} is no digest")))
 }
 
-fn names_of(bundle: &Bundle) -> Result<Vec<RepositoryName>, BundleError> {
-    let parse = |about: &BundleRepository| {
-        about.name.parse().map_err(|_| {
-            BundleError::damaged(
-                bundle.path(),
-                format!("{:?} is no name of a repository", about.name),
-            )
-        })
+fn parts_of(bundle: &Bundle, age: impl Fn(&str) -> Age) -> Result<Vec<Part<'_>>, BundleError> {
+    let part = |about: &'_ BundleRepository| match about.name.parse::<RepositoryName>() {
+        Ok(name) => Ok((age(&name), name)),
+        Err(_) => Err(BundleError::damaged(
+            bundle.path(),
+            format!("{:?} is no name of a repository", about.name),
+        )),
     };
-    bundle.record.repositories.iter().map(parse).collect()
+    let all = bundle.record.repositories.iter();
+    all.map(|about| part(about).map(|(age, name)| Part { name, about, age }))
+        .collect()
 }
 
 /// Runs `work` where blocking is allowed.

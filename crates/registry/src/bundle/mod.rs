@@ -11,6 +11,7 @@
 //! `read` opens one, and knows before anything is changed whether it is whole; `import` brings it.
 //! Units: bytes. Fails: `BundleError`. Source: image-spec "Image Layout"; POSIX ustar with the GNU forms for long names.
 
+mod deleted;
 mod fit;
 mod import;
 mod read;
@@ -25,7 +26,7 @@ use oci::{counted, either};
 
 pub use import::Imported;
 pub use read::describe;
-pub use record::{BundleBase, BundleManifest, BundleRecord, BundleRepository, BundleTag};
+pub use record::{BundleBase, BundleCover, BundleManifest, BundleRecord, BundleRepository, BundleTag};
 pub use tags::TagLeft;
 pub use write::{Since, Written};
 
@@ -96,6 +97,16 @@ pub enum BundleError {
     /// Nothing was exported yet.
     #[error("no bundle was made here before: make a whole one first (without --since)")]
     NoLast,
+    /// What it continues was not brought here.
+    #[error("{}", gap(before, *count, first))]
+    Gap {
+        /// The bundle that comes before it, or the change up to which something must have been brought.
+        before: BundleBase,
+        /// Repositories of which something is missing.
+        count: usize,
+        /// Some of them, and up to where each was brought.
+        first: Vec<String>,
+    },
     /// What the bundle builds on is not here.
     #[error("{}", does_not_fit(base.as_deref(), *base_is_here, *count, first))]
     DoesNotFit {
@@ -111,6 +122,26 @@ pub enum BundleError {
     /// Told to stop.
     #[error("stopped before its end")]
     Stopped,
+}
+
+fn gap(before: &BundleBase, count: usize, first: &[String]) -> String {
+    let (list, seq) = (first.join(", "), before.seq);
+    let more = if count > first.len() { ", …" } else { "" };
+    let (before, fix) = match &before.id {
+        Some(id) => (
+            format!("bundle {id} (up to change {seq})"),
+            "import that one first, or a bundle that was made without --since",
+        ),
+        None => (
+            format!("change {seq}"),
+            "import the bundles up to there first, or one that was made without --since",
+        ),
+    };
+    format!(
+        "this bundle continues {before}, which was not imported here: {} would be left without what came before: \
+         {list}{more}; {fix}. Nothing was changed",
+        counted(count, "repository")
+    )
 }
 
 fn does_not_fit(base: Option<&str>, base_is_here: bool, count: usize, first: &[String]) -> String {

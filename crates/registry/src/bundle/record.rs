@@ -1,5 +1,7 @@
 //! What a bundle says of itself, and where in it things lie.
 
+use std::collections::BTreeMap;
+
 use oci::{Digest, RepositoryName};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,9 @@ pub struct BundleRecord {
     pub base: Option<BundleBase>,
     /// What is in it.
     pub repositories: Vec<BundleRepository>,
+    /// The names that it brings up to that change, also those of which nothing had to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<BundleCover>,
 }
 
 /// What a bundle continues.
@@ -42,6 +47,16 @@ pub struct BundleBase {
     pub seq: i64,
 }
 
+/// The name of a repository that a bundle brings up to its last change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BundleCover {
+    /// The name.
+    pub name: String,
+    /// What must have been brought of it before; none: nothing, it is whole, or gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<BundleBase>,
+}
+
 /// A repository in a bundle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BundleRepository {
@@ -49,6 +64,9 @@ pub struct BundleRepository {
     pub name: String,
     /// Whether all of it is here, or what came since the base.
     pub whole: bool,
+    /// Whether none has this name any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     /// Its manifests, those that others list first.
     pub manifests: Vec<BundleManifest>,
     /// Its tags: all, or those that moved.
@@ -101,10 +119,27 @@ pub(super) struct BundleEnd {
 pub(super) struct BundleNote {
     pub(super) id: String,
     pub(super) seq: i64,
+    /// Of a bundle that was brought: those that it told of. Of the last that was made: those that any told of.
     pub(super) repositories: Vec<String>,
+    /// Of the last that was made: up to where the other side has each repository.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) covers: BTreeMap<String, BundleBase>,
 }
 
 impl BundleRecord {
+    /// The names that it brings up to its last change. Bundles once told only those of which there was something to tell.
+    pub(super) fn covered(&self) -> Vec<BundleCover> {
+        if !self.covers.is_empty() {
+            return self.covers.clone();
+        }
+        let told = self.repositories.iter();
+        told.map(|about| BundleCover {
+            name: about.name.clone(),
+            since: self.base.clone().filter(|_| !about.whole),
+        })
+        .collect()
+    }
+
     pub(super) fn note(&self) -> BundleNote {
         BundleNote {
             id: self.id.clone(),
@@ -114,6 +149,7 @@ impl BundleRecord {
                 .iter()
                 .map(|repository| repository.name.clone())
                 .collect(),
+            covers: BTreeMap::new(),
         }
     }
 }

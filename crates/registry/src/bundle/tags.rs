@@ -63,14 +63,19 @@ impl Marks {
         }
     }
 
+    /// The last change of this repository that was brought.
+    pub(super) fn upto(&self, repository: &str) -> Option<i64> {
+        self.0.get(repository).map(|mark| mark.seq)
+    }
+
     fn pass(&mut self, record: &BundleRecord) {
-        for about in &record.repositories {
-            if self.age(record, &about.name) == Age::Later {
+        for cover in record.covered() {
+            if self.age(record, &cover.name) == Age::Later {
                 let mark = Mark {
                     seq: record.seq,
                     created: record.created.clone(),
                 };
-                self.0.insert(about.name.clone(), mark);
+                self.0.insert(cover.name, mark);
             }
         }
     }
@@ -78,9 +83,17 @@ impl Marks {
 
 /// The row of a source never ends: its cursor is how far it was brought.
 fn begin(tx: &mut Tx<'_>, record: &BundleRecord, now: i64) -> Result<(i64, Marks), catalog::Error> {
-    let row = catalog::begin_import(tx, &format!("bundles of {}", record.store), now)?;
-    let marks = row.cursor.and_then(|text| serde_json::from_str(&text).ok());
-    Ok((row.id, Marks(marks.unwrap_or_default())))
+    let row = catalog::begin_import(tx, &source_of(record), now)?;
+    Ok((row.id, parse(row.cursor)))
+}
+
+fn source_of(record: &BundleRecord) -> String {
+    format!("bundles of {}", record.store)
+}
+
+fn parse(cursor: Option<String>) -> Marks {
+    let marks = cursor.and_then(|text| serde_json::from_str(&text).ok());
+    Marks(marks.unwrap_or_default())
 }
 
 /// Writes down that this bundle was brought.
@@ -95,13 +108,9 @@ pub(super) fn pass(tx: &mut Tx<'_>, record: &BundleRecord, now: i64) -> Result<(
 impl Registry {
     /// How far the source of this bundle was brought.
     pub(super) async fn marks(&self, record: &BundleRecord) -> Result<Marks, Error> {
-        let (record, now) = (record.clone(), self.now());
-        let begun = self
-            .inner
-            .catalog
-            .write(move |tx| begin(tx, &record, now))
-            .await?;
-        Ok(begun.1)
+        let source = source_of(record);
+        let cursor = move |tx: &mut Tx<'_>| catalog::import_cursor(tx, &source);
+        Ok(parse(self.inner.catalog.read(cursor).await?))
     }
 
     /// Sets and takes away the tags of a repository whose manifests are here.
@@ -176,7 +185,8 @@ impl Registry {
         Ok(found.map(|found| found.digest))
     }
 
-    async fn remove_tag(
+    /// Takes away a tag that leads to one of `from`.
+    pub(super) async fn remove_tag(
         &self,
         name: &RepositoryName,
         tag: &Tag,
@@ -219,7 +229,7 @@ fn elsewhere(age: Age) -> &'static str {
     }
 }
 
-fn leave(imported: &mut Imported, name: &RepositoryName, tag: &str, why: String) {
+pub(super) fn leave(imported: &mut Imported, name: &RepositoryName, tag: &str, why: String) {
     imported.tags_left.push(TagLeft {
         tag: format!("{name}:{tag}"),
         why,

@@ -1,12 +1,12 @@
 //! Writing a bundle, of a copy of the catalog, while the registry goes on working. Whole under its name, or not there.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use catalog::{CatalogCopy, Changed, Hold, Tx};
+use catalog::{CatalogCopy, Hold, Tx};
 use oci::{Digest, RepositoryName};
 use serde::Serialize;
 use store::FsStore;
@@ -21,15 +21,15 @@ use crate::backup::{BackupError, Reached};
 use crate::{Error, Registry};
 
 mod contents;
+mod known;
 mod pen;
 
-use contents::{Plan, plan};
+use contents::Plan;
+use known::{Known, Survey};
 use pen::Pen;
 
 /// How long bytes are held for a bundle that nobody ends.
 const HOLD_MS: i64 = 24 * 60 * 60 * 1000;
-/// Changes that are read at once.
-const PAGE: usize = 4096;
 
 /// What the other side has.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +53,8 @@ pub struct Written {
     pub seq: i64,
     /// Repositories that it tells of.
     pub repositories: u64,
+    /// Repositories that it takes away.
+    pub repositories_deleted: u64,
     /// Manifests in it.
     pub manifests: u64,
     /// Tags that it sets or takes away.
@@ -61,22 +63,6 @@ pub struct Written {
     pub blobs: u64,
     /// Bytes in the file.
     pub bytes: u64,
-}
-
-/// What is known of the other side.
-#[derive(Clone, Default)]
-struct Known {
-    base: Option<BundleBase>,
-    /// The repositories that it has; none where that is not known, and then it has all.
-    repositories: Option<HashSet<String>>,
-}
-
-/// What changed in a repository.
-#[derive(Default)]
-struct Touched {
-    tags: HashSet<String>,
-    manifests: HashSet<String>,
-    blobs: HashSet<String>,
 }
 
 /// A wish for a bundle.
@@ -153,27 +139,30 @@ impl Registry {
     }
 
     async fn known(&self, since: Option<Since>) -> Result<Known, Error> {
-        let note = match since {
-            None => return Ok(Known::default()),
+        let last = self
+            .inner
+            .catalog
+            .read(|tx| catalog::last_import(tx, MADE))
+            .await?;
+        let last = last.and_then(|text| serde_json::from_str::<BundleNote>(&text).ok());
+        let sent = last
+            .iter()
+            .flat_map(|note| note.repositories.iter().cloned())
+            .collect();
+        let known = match since {
+            None => Known::default(),
             Some(Since::Change(seq)) => {
                 let last = self.inner.catalog.read(catalog::last_change).await?;
                 if !(0..=last).contains(&seq) {
                     return Err(BundleError::NoChange { asked: seq, last }.into());
                 }
-                return Ok(Known {
+                Known {
                     base: Some(BundleBase { id: None, seq }),
-                    repositories: None,
-                });
+                    all_of_base: true,
+                    ..Known::default()
+                }
             }
-            Some(Since::Last) => {
-                let last = self
-                    .inner
-                    .catalog
-                    .read(|tx| catalog::last_import(tx, MADE))
-                    .await?;
-                let note = last.and_then(|text| serde_json::from_str::<BundleNote>(&text).ok());
-                note.ok_or(BundleError::NoLast)?
-            }
+            Some(Since::Last) => Known::of_last(last.ok_or(BundleError::NoLast)?),
             Some(Since::Bundle(path)) => {
                 let opened = tokio::task::spawn_blocking(move || {
                     Bundle::open(&path).map(|bundle| (path, bundle.record))
@@ -184,16 +173,10 @@ impl Registry {
                 if record.store != self.inner.store.store_id().to_string() {
                     return Err(BundleError::Foreign(path).into());
                 }
-                record.note()
+                Known::of(&record)
             }
         };
-        Ok(Known {
-            base: Some(BundleBase {
-                id: Some(note.id),
-                seq: note.seq,
-            }),
-            repositories: Some(note.repositories.into_iter().collect()),
-        })
+        Ok(Known { sent, ..known })
     }
 
     /// Writes down that the other side has this now, for `Since::Last`.
@@ -211,27 +194,11 @@ impl Registry {
 impl Job {
     fn run(self, copy: &LocalCopy, each: &mut dyn FnMut(&Reached)) -> Result<(Written, BundleNote), Error> {
         let copy = CatalogCopy::open(copy.path())?;
-        let names = self.names(&copy)?;
-        let touched = self.touched(&copy)?;
-        let mut plans = Vec::new();
-        for name in names {
-            let touched = match &self.known {
-                Known { base: None, .. } => None,
-                Known {
-                    repositories: Some(has),
-                    ..
-                } if !has.contains(&*name) => None,
-                _ => Some(touched.get(&*name)),
-            };
-            match touched {
-                None => plans.push(plan(&copy, &name, None)?),
-                Some(Some(touched)) => plans.push(plan(&copy, &name, Some(touched))?),
-                Some(None) => {} // nothing changed there
-            }
-        }
-        let record = self.record(&copy, &plans)?;
+        let (known, survey) = self.known.clone().survey(&copy, &self.wanted)?;
+        let plans = &survey.plans;
+        let record = self.record(&copy, &known, &survey)?;
         let draft = self.target.with_added_extension("part");
-        let outcome = self.write(&copy, &plans, &record, &draft, each);
+        let outcome = self.write(&copy, plans, &record, &draft, each);
         if outcome.is_err() {
             let _ = fs::remove_file(&draft); // why it failed is what is to be said
         }
@@ -240,72 +207,18 @@ impl Job {
             id: record.id.clone(),
             base: record.base.clone(),
             seq: record.seq,
-            repositories: plans.len() as u64,
+            repositories: plans.iter().filter(|plan| !plan.about.deleted).count() as u64,
+            repositories_deleted: plans.iter().filter(|plan| plan.about.deleted).count() as u64,
             manifests: plans.iter().map(|plan| plan.about.manifests.len() as u64).sum(),
             tags: plans.iter().map(|plan| plan.about.tags.len() as u64).sum(),
             blobs: plans.iter().map(|plan| plan.about.blobs).sum(),
             bytes,
         };
-        let mut note = record.note();
-        // What did not change is there too.
-        note.repositories
-            .extend(self.known.repositories.into_iter().flatten());
-        note.repositories.sort();
-        note.repositories.dedup();
+        let note = known.note(&record);
         Ok((written, note))
     }
 
-    /// The repositories that are wanted, each of which must be there.
-    fn names(&self, copy: &CatalogCopy) -> Result<Vec<RepositoryName>, Error> {
-        for name in &self.wanted {
-            if !copy.read(|tx| catalog::repo_exists(tx, name))? {
-                return Err(Error::RepositoryUnknown(name.clone()));
-            }
-        }
-        if !self.wanted.is_empty() {
-            let mut wanted = self.wanted.clone();
-            wanted.sort();
-            wanted.dedup();
-            return Ok(wanted);
-        }
-        let (mut all, mut last): (Vec<RepositoryName>, Option<String>) = (Vec::new(), None);
-        loop {
-            let page = copy.read(|tx| catalog::list_repositories(tx, last.as_deref(), PAGE))?;
-            all.extend(page.names.iter().filter_map(|name| name.parse().ok()));
-            last = page.names.last().cloned();
-            if !page.more {
-                return Ok(all);
-            }
-        }
-    }
-
-    /// What changed since the base, by repository.
-    fn touched(&self, copy: &CatalogCopy) -> Result<BTreeMap<String, Touched>, Error> {
-        let mut all: BTreeMap<String, Touched> = BTreeMap::new();
-        let Some(base) = &self.known.base else {
-            return Ok(all);
-        };
-        let mut after = base.seq;
-        loop {
-            let page = copy.read(|tx| catalog::changes_since(tx, after, PAGE))?;
-            let Some(last) = page.last() else { return Ok(all) };
-            after = last.seq;
-            for change in page {
-                let Some(repository) = change.repository else {
-                    continue;
-                };
-                let touched = all.entry(repository).or_default();
-                match change.what {
-                    Changed::Tag(name) => touched.tags.insert(name),
-                    Changed::Manifest(digest) => touched.manifests.insert(digest),
-                    Changed::Blob(digest) => touched.blobs.insert(digest),
-                    Changed::Other => false,
-                };
-            }
-        }
-    }
-
-    fn record(&self, copy: &CatalogCopy, plans: &[Plan]) -> Result<BundleRecord, Error> {
+    fn record(&self, copy: &CatalogCopy, known: &Known, survey: &Survey) -> Result<BundleRecord, Error> {
         Ok(BundleRecord {
             format: FORMAT,
             id: Uuid::now_v7().to_string(),
@@ -313,8 +226,9 @@ impl Job {
             landfall: env!("CARGO_PKG_VERSION").to_owned(),
             store: self.store.store_id().to_string(),
             seq: copy.read(catalog::last_change)?,
-            base: self.known.base.clone(),
-            repositories: plans.iter().map(|plan| plan.about.clone()).collect(),
+            base: known.base.clone(),
+            repositories: survey.plans.iter().map(|plan| plan.about.clone()).collect(),
+            covers: survey.covers.clone(),
         })
     }
 

@@ -199,17 +199,11 @@ async fn an_increment_that_does_not_fit_is_refused_and_says_what_it_needs() {
     .unwrap();
     write(&here, &second, &[], Some(Since::Last)).await.unwrap();
     let error = refusal(import(&there, &second).await);
-    let BundleError::DoesNotFit {
-        base: named,
-        base_is_here: false,
-        count: 1,
-        first: missing,
-    } = &error
-    else {
+    let BundleError::Gap { before, count: 1, .. } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(named.as_ref(), Some(&base.id));
-    assert!(missing[0].contains(&layer.to_string()), "{error}");
+    assert_eq!(before.id.as_ref(), Some(&base.id));
+    assert!(error.to_string().contains("a (never)"), "{error}");
     assert_eq!(
         there
             .repositories(&access::Caller::anybody(), None, 10)
@@ -222,6 +216,24 @@ async fn an_increment_that_does_not_fit_is_refused_and_says_what_it_needs() {
     import(&there, &first).await.unwrap();
     import(&there, &second).await.unwrap();
     assert_eq!(led(&there, "a", "2").await, led(&here, "a", "2").await);
+    // A site that has lost what the first one brought.
+    let poor = House::new();
+    let lost = poor.open().await;
+    import(&lost, &first).await.unwrap();
+    lost.delete_repository(&delete("a")).await.unwrap();
+    let error = refusal(import(&lost, &second).await);
+    let BundleError::DoesNotFit {
+        base: named,
+        base_is_here: true,
+        count: 1,
+        first: missing,
+    } = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(named.as_ref(), Some(&base.id));
+    assert!(missing[0].contains(&layer.to_string()), "{error}");
+    lost.close().await;
     // A tag that the other side set itself is its own.
     push_image(&there, "a:2", 7).await;
     here.delete_manifest(&delete("a"), &"2".parse().unwrap())
@@ -271,7 +283,10 @@ async fn a_bundle_that_was_cut_off_or_changed_changes_nothing() {
         match import(&there, &bad).await {
             Ok(_)
             | Err(Error::Bundle(
-                BundleError::Damaged { .. } | BundleError::DoesNotFit { .. } | BundleError::Read { .. },
+                BundleError::Damaged { .. }
+                | BundleError::Gap { .. }
+                | BundleError::DoesNotFit { .. }
+                | BundleError::Read { .. },
             )) => {}
             Err(other) => panic!("byte {at}: {other:?}"),
         }

@@ -7,6 +7,8 @@ mod adopt;
 mod adopt_running;
 mod backup;
 mod bundle;
+mod bundle_chain;
+mod bundle_random;
 mod bundle_rules;
 mod check;
 mod crash_points;

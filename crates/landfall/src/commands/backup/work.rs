@@ -9,7 +9,7 @@ use oci::{counted, either};
 use registry::Registry;
 use registry::backup::Reached;
 use serde::Serialize;
-use server::api::{BackupJob, BackupOutcome, BackupProgress, BackupStatus};
+use server::api::{BackupJob, BackupOutcome, BackupProgress, BackupStatus, TagLeft};
 use tokio_util::sync::CancellationToken;
 
 use super::super::offline::{self, Offline};
@@ -225,6 +225,7 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             base,
             seq,
             repositories,
+            repositories_deleted,
             manifests,
             tags,
             blobs,
@@ -246,15 +247,25 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
                     format!(" in {place}")
                 }
             ));
+            if *repositories_deleted > 0 {
+                output::line(format!(
+                    "{} {} deleted or renamed here, and {} there too",
+                    counted(*repositories_deleted, "repository"),
+                    either(*repositories_deleted, "was", "were"),
+                    either(*repositories_deleted, "goes", "go")
+                ));
+            }
         }
         BackupOutcome::Imported {
             id,
+            brought_before,
             repositories,
             blobs_brought,
             bytes_brought,
             manifests_brought,
             tags,
             tags_removed,
+            repositories_deleted,
             tags_left,
         } => {
             output::line(format!(
@@ -265,16 +276,7 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
                 counted(*blobs_brought, "blob"),
                 size(*bytes_brought)
             ));
-            if !tags_left.is_empty() {
-                output::line(format!(
-                    "{} {} here:",
-                    counted(tags_left.len(), "tag"),
-                    either(tags_left.len(), "stays as it is", "stay as they are")
-                ));
-            }
-            for left in tags_left {
-                output::line(format!("  {}: {}", left.tag, left.why));
-            }
+            say_kept(*brought_before, repositories_deleted, tags_left);
         }
     }
 }
@@ -295,6 +297,33 @@ fn say_of_backup(settings: &[String], pruned: &[String], bytes_pruned: u64) {
             counted(pruned.len(), "old backup"),
             size(bytes_pruned)
         ));
+    }
+}
+
+/// What a bundle did not do, or did to whole repositories.
+fn say_kept(brought_before: bool, repositories_deleted: &[String], tags_left: &[TagLeft]) {
+    if brought_before {
+        output::line("all of it was brought here before; nothing is moved back");
+    }
+    let deleted = repositories_deleted.len();
+    if deleted > 0 {
+        output::line(format!(
+            "{} {} deleted or renamed there, and {} in the trash here: {}",
+            counted(deleted, "repository"),
+            either(deleted, "was", "were"),
+            either(deleted, "lies", "lie"),
+            repositories_deleted.join(", ")
+        ));
+    }
+    if !tags_left.is_empty() {
+        output::line(format!(
+            "{} {} here:",
+            counted(tags_left.len(), "tag"),
+            either(tags_left.len(), "stays as it is", "stay as they are")
+        ));
+    }
+    for left in tags_left {
+        output::line(format!("  {}: {}", left.tag, left.why));
     }
 }
 

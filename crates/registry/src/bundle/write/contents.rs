@@ -1,6 +1,6 @@
 //! What a bundle holds of one repository: found out first, and written then, from the same copy of the catalog.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use catalog::{CatalogCopy, HeldBlob, HeldManifest, TagEvent};
 use oci::{Digest, Reference, RepositoryName, Tag};
@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::BundleError;
 use super::super::record::{BundleManifest, BundleRepository, BundleTag, content};
+use super::known::Touched;
 use super::pen::Pen;
-use super::{Placed, Touched, time_text};
+use super::{Placed, time_text};
 use crate::Error;
 
 /// Rows that are read at once.
@@ -31,15 +32,31 @@ pub(super) struct Plan {
     blobs: Option<Vec<Digest>>,
 }
 
-/// Finds out what to write: all, or what was touched and is still there.
+/// What the other side may have of a name.
+pub(super) enum Past<'a> {
+    /// Nothing.
+    Unknown,
+    /// Everything but this.
+    Touched(&'a Touched),
+    /// Whatever one of the repositories that had the name ever was; `now` is the one that has it.
+    Sent { now: Option<i64>, rows: Vec<i64> },
+}
+
+/// Finds out what to write: all, or what was touched and is still there; of a name that none has, how to take away what was.
 pub(super) fn plan(
     copy: &CatalogCopy,
     name: &RepositoryName,
-    touched: Option<&Touched>,
+    is_here: bool,
+    past: &Past<'_>,
 ) -> Result<Plan, Error> {
+    let touched = match past {
+        Past::Touched(touched) => Some(*touched),
+        Past::Unknown | Past::Sent { .. } => None,
+    };
     let mut about = BundleRepository {
         name: name.to_string(),
         whole: touched.is_none(),
+        deleted: !is_here,
         manifests: Vec::new(),
         tags: Vec::new(),
         blobs: 0,
@@ -82,7 +99,7 @@ pub(super) fn plan(
         Ok(())
     })?;
     about.tags = match touched {
-        None => every_tag(copy, name)?,
+        None => every_tag(copy, name, past)?,
         Some(touched) => moved_tags(copy, name, touched)?,
     };
     if let Some(blobs) = &mut blobs {
@@ -148,6 +165,9 @@ impl Plan {
             }
             Ok(())
         })?;
+        if self.about.deleted {
+            return Ok(());
+        }
         self.write_layout(pen)
     }
 
@@ -261,22 +281,59 @@ fn only_of(copy: &CatalogCopy, changed: &[i64], unchanged: &[i64]) -> Result<Has
     Ok(only)
 }
 
-fn every_tag(copy: &CatalogCopy, name: &RepositoryName) -> Result<Vec<BundleTag>, Error> {
+fn every_tag(copy: &CatalogCopy, name: &RepositoryName, past: &Past<'_>) -> Result<Vec<BundleTag>, Error> {
+    let (now, rows) = match past {
+        Past::Sent { now, rows } => (*now, rows.as_slice()),
+        Past::Unknown | Past::Touched(_) => (None, [].as_slice()),
+    };
+    let former: Vec<i64> = rows.iter().copied().filter(|&row| Some(row) != now).collect();
     let (mut tags, mut after) = (Vec::new(), String::new());
     loop {
         let page = copy.read(|tx| catalog::held_tags(tx, name, &after, PAGE))?;
-        let Some(last) = page.last() else { return Ok(tags) };
+        let Some(last) = page.last() else { break };
         after = last.tag.to_string();
         for held in page {
             let history = copy.read(|tx| catalog::tag_history(tx, name, &held.tag, None, HISTORY))?;
+            let mut before = before(&history);
+            before.extend(led(copy, &former, &held.tag)?);
             tags.push(BundleTag {
                 name: held.tag.to_string(),
                 digest: Some(held.digest.to_string()),
-                before: before(&history),
+                before,
                 moved: None,
             });
         }
     }
+    let there: HashSet<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
+    let mut gone = BTreeSet::new();
+    for &row in rows {
+        let mut after = String::new();
+        loop {
+            let page = copy.read(|tx| catalog::tags_ever(tx, row, &after, PAGE))?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(last);
+            gone.extend(page.into_iter().filter(|name| !there.contains(name.as_str())));
+        }
+    }
+    for name in gone {
+        tags.push(BundleTag {
+            before: led(copy, rows, &name)?.into_iter().collect(),
+            name,
+            digest: None,
+            moved: None,
+        });
+    }
+    Ok(tags)
+}
+
+/// Where a tag of these repositories ever led.
+fn led(copy: &CatalogCopy, rows: &[i64], tag: &str) -> Result<BTreeSet<String>, Error> {
+    let mut led = BTreeSet::new();
+    for &row in rows {
+        let found = copy.read(|tx| catalog::led_to(tx, row, tag, HISTORY))?;
+        led.extend(found.iter().map(ToString::to_string));
+    }
+    Ok(led)
 }
 
 fn before(history: &[TagEvent]) -> Vec<String> {

@@ -143,8 +143,11 @@ pub enum BackupOutcome {
         base: Option<String>,
         /// The last change in it.
         seq: i64,
-        /// Repositories that it tells of.
+        /// Repositories that it tells of, but for those that it takes away.
         repositories: u64,
+        /// Repositories that it takes away.
+        #[serde(default)]
+        repositories_deleted: u64,
         /// Manifests in it.
         manifests: u64,
         /// Tags that it sets or takes away.
@@ -158,7 +161,10 @@ pub enum BackupOutcome {
     Imported {
         /// Its name.
         id: String,
-        /// Repositories that it tells of.
+        /// Whether all of it had been brought before.
+        #[serde(default)]
+        brought_before: bool,
+        /// Repositories that it tells of, but for those that were deleted.
         repositories: u64,
         /// Blobs whose bytes were not here.
         blobs_brought: u64,
@@ -170,6 +176,9 @@ pub enum BackupOutcome {
         tags: u64,
         /// Tags that were taken away.
         tags_removed: u64,
+        /// Repositories that were deleted there, and lie in the trash here now.
+        #[serde(default)]
+        repositories_deleted: Vec<String>,
         /// Tags that do not lead where it says, and stay as they are.
         tags_left: Vec<TagLeft>,
     },
@@ -314,6 +323,7 @@ impl From<bundle::Written> for BackupOutcome {
             base: written.base.and_then(|base| base.id),
             seq: written.seq,
             repositories: written.repositories,
+            repositories_deleted: written.repositories_deleted,
             manifests: written.manifests,
             tags: written.tags,
             blobs: written.blobs,
@@ -326,12 +336,14 @@ impl From<bundle::Imported> for BackupOutcome {
     fn from(imported: bundle::Imported) -> Self {
         Self::Imported {
             id: imported.id,
+            brought_before: imported.brought_before,
             repositories: imported.repositories,
             blobs_brought: imported.blobs_brought,
             bytes_brought: imported.bytes_brought,
             manifests_brought: imported.manifests_brought,
             tags: imported.tags,
             tags_removed: imported.tags_removed,
+            repositories_deleted: imported.repositories_deleted,
             tags_left: imported
                 .tags_left
                 .into_iter()
