@@ -92,6 +92,34 @@ fn what_was_set_since_stays_and_where_it_leads_is_said() {
 }
 
 #[test]
+fn what_a_rule_took_says_which_rule_wherever_it_is_seen() {
+    let landfall = Landfall::start();
+    landfall.push(REPO, "old", &Image::new("old"));
+    landfall.push(REPO, "new", &Image::new("new"));
+    landfall.done(&["retention", "set", REPO, "--name", "rest", "--keep-last", "1"]);
+    let plan = landfall.done_json(&["retention", "dry-run"]);
+    assert_eq!(plan["schema"], "landfall.retention.plan/1", "{plan}");
+    assert!(
+        plan["next"].is_null() && plan["totals"]["tags_removed"] == 1,
+        "{plan}"
+    );
+    landfall.done(&["retention", "run", "--yes"]);
+    for list in [&["trash", "list"][..], &["tag", "history", "team/app:old"]] {
+        let text = landfall.done(list);
+        assert!(text.contains("rule rest"), "{text}");
+        let document = landfall.done_json(list);
+        assert_eq!(document["items"][0]["rule"], "rest", "{document}");
+        assert_eq!(document["items"][0]["reason"], "retention run 1, rule rest");
+    }
+    let refused = landfall.get_manifest(REPO, "old").expect(404);
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(
+        text.contains("team/app:old was removed by retention rule rest"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_pull_of_a_deleted_tag_says_how_to_bring_it_back() {
     let landfall = Landfall::start();
     let digest = landfall.push(REPO, "1.2", &Image::new("needed")).digest();
