@@ -89,19 +89,20 @@ impl Repo {
 
     /// The repository of that name, made if it is not there; held.
     pub(crate) fn ensure(tx: &mut Tx<'_>, name: &RepositoryName, now: i64) -> Result<Self, Error> {
-        if let Some(repo) = Self::hold(tx, name)? {
-            return Ok(repo);
-        }
-        ensure_namespace(tx, name, now)?;
         let sort_name = sort_name(name);
-        tx.execute(
-            "INSERT INTO repos(namespace_id, name, sort_name, created_at)
-             SELECT n.id, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS BIGINT) FROM namespaces n WHERE n.name = ?4
-             ON CONFLICT(name) WHERE deleted_at IS NULL DO NOTHING",
-            values![name, &sort_name, now, name.namespace()],
-        )?;
-        Self::hold(tx, name)?
-            .ok_or_else(|| Error::Impossible(format!("repository {name} vanished while it was made")))
+        loop {
+            if let Some(repo) = Self::hold(tx, name)? {
+                return Ok(repo);
+            }
+            ensure_namespace(tx, name, now)?;
+            // One that somebody else made meanwhile may be deleted or renamed before we hold it: then we make it.
+            tx.execute(
+                "INSERT INTO repos(namespace_id, name, sort_name, created_at)
+                 SELECT n.id, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS BIGINT) FROM namespaces n WHERE n.name = ?4
+                 ON CONFLICT(name) WHERE deleted_at IS NULL DO NOTHING",
+                values![name, &sort_name, now, name.namespace()],
+            )?;
+        }
     }
 }
 
