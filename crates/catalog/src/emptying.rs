@@ -7,7 +7,7 @@ use oci::{Digest, RepositoryName};
 use crate::Error;
 use crate::repos::cut;
 use crate::sql::{Tx, values};
-use crate::trash_views::{TrashEntry, TrashKind, TrashPlace, operations_in};
+use crate::trash_views::{TrashEntry, TrashKind, TrashPlace, ids_of, operations_in};
 
 /// What emptying did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -30,8 +30,12 @@ pub fn empty_trash(
     after: Option<TrashPlace>,
     limit: usize,
 ) -> Result<Emptied, Error> {
+    let ids = match repo {
+        Some(name) => Some(ids_of(tx, name)?),
+        None => None,
+    };
     let (found, more) = cut(
-        operations_in(tx, repo, now, after, limit.saturating_add(1))?,
+        operations_in(tx, ids.as_deref(), now, after, limit.saturating_add(1))?,
         limit,
     );
     let last = found.last().map(|(_, one)| (one.until, one.op));

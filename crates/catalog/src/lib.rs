@@ -129,8 +129,8 @@ pub use tombstones::{Tombstone, due_tombstones, finish_tombstones, postpone_tomb
 pub use traces::{Fate, Trace, trace_blob, trace_manifest, trace_repository};
 pub use trash::{Trashed, trash_manifest};
 pub use trash_views::{
-    TrashEntry, TrashKind, TrashPage, TrashPlace, find_in_trash, has_or_had_name, list_trash, repository_of,
-    trash_entry,
+    TrashEntry, TrashKind, TrashPage, TrashPlace, find_in_trash, has_name, has_or_had_name, in_trash_between,
+    list_trash, repository_of, trash_entry,
 };
 pub use uploads::{
     UploadRow, delete_upload, expired_uploads, find_upload, list_upload_ids, save_checkpoint, uploads_of,

@@ -16,6 +16,7 @@ use crate::history::{ChangeKind, EventKind, record_change};
 use crate::pushes::note_push;
 use crate::quota;
 use crate::repos::Repo;
+use crate::revive::Revival;
 use crate::sql::{Row, Tx, values};
 use crate::stamps::{Aspect, Touched};
 use crate::tags::{Held, Setting, Target, set_tag};
@@ -169,6 +170,10 @@ pub(crate) fn store_manifest(tx: &mut Tx<'_>, repo: Repo, new: &NewManifest) -> 
     }
     if stored.created {
         adopt_parents(tx, repo, stored.id, &new.digest)?;
+        if !stored.fresh {
+            // It was in the trash, and its signatures may be there still.
+            Revival::new(repo, new.now, new.keep_ms).referrers(tx, &new.digest)?;
+        }
         record_change(tx, ChangeKind::Manifest, repo, &new.digest.to_string(), new.now)?;
     }
     if !set_tags(tx, repo, stored.id, new, &tags)? {

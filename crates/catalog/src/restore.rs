@@ -46,6 +46,8 @@ struct Undoable {
     /// Until when; none: it took nothing away.
     until: Option<i64>,
     undone_by: Option<i64>,
+    /// Whether its window was ended by hand, or was none.
+    is_final: bool,
     repo: Repo,
     name: RepositoryName,
     is_deleted: bool,
@@ -70,6 +72,10 @@ pub fn restore(
         return Ok(Restored::AlreadyUndone);
     }
     // Of a tag nothing but its window says how long it can come back; all else can until it is purged, so a hold prolongs it.
+    // What was emptied is final though, whether or not the collector came.
+    if found.is_final {
+        return Ok(Restored::Gone);
+    }
     let is_tag = TrashKind::of(found.kind, &found.target) == Some(TrashKind::Tag);
     if is_tag && until <= now && !holds_manifest(tx, op)? {
         return Ok(Restored::Gone);
@@ -106,7 +112,8 @@ pub fn restore(
 
 fn find(tx: &mut Tx<'_>, op: i64) -> Result<Option<Undoable>, Error> {
     let found = tx.first(
-        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id, r.name, r.deleted_at IS NOT NULL, o.until
+        "SELECT o.kind, o.target, o.undone_by, r.id, r.namespace_id, r.name, r.deleted_at IS NOT NULL, o.until,
+           o.until <= o.at
          FROM ops o JOIN repos r ON r.id = o.repo_id WHERE o.id = ?1 @update OF o @keyshare OF r",
         values![op],
         |row: &Row<'_>| {
@@ -121,11 +128,13 @@ fn find(tx: &mut Tx<'_>, op: i64) -> Result<Option<Undoable>, Error> {
             let is_trash = kind.is_some_and(|kind| TrashKind::of(kind, &target).is_some());
             let until = row.get::<Option<i64>>(7)?.filter(|_| is_trash);
             let (undone_by, is_deleted) = (row.get(2)?, row.get(6)?);
+            let is_final = row.get::<Option<bool>>(8)?.unwrap_or(false);
             Ok(kind.map(|kind| Undoable {
                 kind,
                 target,
                 until,
                 undone_by,
+                is_final,
                 repo,
                 name,
                 is_deleted,
@@ -138,15 +147,8 @@ fn find(tx: &mut Tx<'_>, op: i64) -> Result<Option<Undoable>, Error> {
 impl Restore<'_> {
     fn run(mut self, tx: &mut Tx<'_>, op: i64, found: &Undoable) -> Result<Restored, Error> {
         match found.kind {
-            OpKind::Trash => {
-                self.revival.operation(tx, op)?;
-                if self.revival.manifests.is_empty() {
-                    return Ok(Restored::Gone);
-                }
-                self.gone = gone(tx, op, self.revival.repo)?;
-            }
-            // The manifest of a tag may not have gone yet, or by the operation of another of its tags.
-            OpKind::Retention => {
+            // The manifest of a tag may not have gone yet, or by the operation of another of its tags; or be back by a push.
+            OpKind::Trash | OpKind::Retention => {
                 self.revival.operation(tx, op)?;
                 self.gone = gone(tx, op, self.revival.repo)?;
             }
@@ -164,8 +166,7 @@ impl Restore<'_> {
         if !came && !self.taken.is_empty() {
             return Ok(Restored::Taken(self.taken));
         }
-        // An untagged manifest that a rule took may be back by a push.
-        if !came && (!self.gone.is_empty() || found.kind == OpKind::Retention) {
+        if !came {
             return Ok(Restored::Gone);
         }
         Ok(Restored::Done {
@@ -240,6 +241,9 @@ impl Restore<'_> {
             repo, now, keep_ms, ..
         } = self.revival;
         let current = find_tag(tx, repo, tag)?.map(|(_, digest)| digest);
+        if current.as_ref() == Some(digest) {
+            return Ok(());
+        }
         let is_free = match must_be {
             Held::Anything => true,
             Held::Nothing => current.is_none(),

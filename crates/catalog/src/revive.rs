@@ -1,6 +1,8 @@
-//! Bringing manifests back out of the trash, with the children and blobs that they need.
+//! Bringing manifests back out of the trash, with the children and blobs that they need, and with the referrers that went
+//! with them. Not what was emptied: that is final, also while the collector waits, or something holds it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use oci::Digest;
 
@@ -17,7 +19,12 @@ pub(crate) struct Revival {
     pub(crate) keep_ms: i64,
     /// Those that are back.
     pub(crate) manifests: Vec<Digest>,
+    /// Of operations that were looked at: what they took, by what it refers to.
+    referrers_of: BTreeMap<i64, BTreeMap<Digest, Vec<Found>>>,
 }
+
+/// A manifest's row and digest.
+type Found = (i64, Digest);
 
 impl Revival {
     pub(crate) fn new(repo: Repo, now: i64, keep_ms: i64) -> Self {
@@ -26,6 +33,7 @@ impl Revival {
             now,
             keep_ms,
             manifests: Vec::new(),
+            referrers_of: BTreeMap::new(),
         }
     }
 
@@ -44,38 +52,64 @@ impl Revival {
         self.run(tx, next)
     }
 
-    /// One manifest, the children that it needs, and what refers to it and went with it. False if it is purged.
+    /// One manifest. False if it is purged, or its delete is final.
     pub(crate) fn manifest(&mut self, tx: &mut Tx<'_>, digest: &Digest) -> Result<bool, Error> {
-        let known: Option<(i64, Option<i64>, bool)> = tx.first(
-            "SELECT id, trash_op, trashed_at IS NOT NULL FROM manifests WHERE repo_id = ?1 AND digest = ?2 @update",
+        let known: Option<(i64, bool, bool)> = tx.first(
+            "SELECT m.id, m.trashed_at IS NOT NULL,
+               EXISTS (SELECT 1 FROM ops o WHERE o.id = m.trash_op AND o.until <= o.at)
+             FROM manifests m WHERE m.repo_id = ?1 AND m.digest = ?2 @update OF m",
             values![self.repo.id, digest],
             |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         match known {
-            None => return Ok(false),
-            Some((_, _, false)) => {}
-            Some((id, None, true)) => self.run(tx, vec![(id, digest.clone())])?,
-            Some((id, Some(op), true)) => {
-                let mut next = went_with(tx, op, digest)?;
-                next.push((id, digest.clone()));
-                self.run(tx, next)?;
-            }
+            Some((_, false, _)) => Ok(true),
+            Some((id, true, false)) => self.run(tx, vec![(id, digest.clone())]).map(|()| true),
+            Some((_, true, true)) | None => Ok(false),
         }
-        Ok(true)
     }
 
-    fn run(&mut self, tx: &mut Tx<'_>, mut next: Vec<(i64, Digest)>) -> Result<(), Error> {
+    /// What a delete of this manifest took because it refers to it, and what hangs on that. Not what somebody deleted for
+    /// itself.
+    pub(crate) fn referrers(&mut self, tx: &mut Tx<'_>, subject: &Digest) -> Result<(), Error> {
+        let next = self.went_with(tx, subject)?;
+        self.run(tx, next)
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>, mut next: Vec<Found>) -> Result<(), Error> {
         while let Some((id, digest)) = next.pop() {
             if self.revive(tx, id, &digest)? {
+                // Children whatever became of their own delete: what lists them is back, so they are not to go before it.
                 next.extend(tx.query(
                     "SELECT m.id, m.digest FROM manifest_children c JOIN manifests m ON m.id = c.child_id
                      WHERE c.parent_id = ?1 AND m.trashed_at IS NOT NULL ORDER BY m.id @update OF m",
                     values![id],
                     found,
                 )?);
+                next.extend(self.went_with(tx, &digest)?);
             }
         }
         Ok(())
+    }
+
+    /// What refers to a manifest and is in the trash by an operation that took both and is not final: this one, or an older
+    /// delete of the same manifest. Work: that of what those operations took, once.
+    fn went_with(&mut self, tx: &mut Tx<'_>, subject: &Digest) -> Result<Vec<Found>, Error> {
+        let ops: Vec<i64> = tx.query(
+            "SELECT o.id FROM op_manifests d JOIN ops o ON o.id = d.op_id
+             WHERE d.digest = ?1 AND o.repo_id = ?2 AND o.until > o.at
+               AND EXISTS (SELECT 1 FROM manifests m WHERE m.trash_op = o.id) ORDER BY o.id",
+            values![subject, self.repo.id],
+            |row: &Row<'_>| row.get(0),
+        )?;
+        let mut with = Vec::new();
+        for op in ops {
+            let taken = match self.referrers_of.entry(op) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(referrers_in(tx, op)?),
+            };
+            with.extend(taken.remove(subject).unwrap_or_default());
+        }
+        Ok(with)
     }
 
     /// One manifest, and the links that its edges need. False if it is back already.
@@ -106,28 +140,21 @@ impl Revival {
     }
 }
 
-/// What refers to a manifest, and to that, and so on, and is in the trash by the same operation.
-fn went_with(tx: &mut Tx<'_>, op: i64, root: &Digest) -> Result<Vec<(i64, Digest)>, Error> {
+/// What an operation took that refers to something, by that.
+fn referrers_in(tx: &mut Tx<'_>, op: i64) -> Result<BTreeMap<Digest, Vec<Found>>, Error> {
     let all: Vec<(i64, Digest, Digest)> = tx.query(
-        "SELECT id, digest, subject_digest FROM manifests WHERE trash_op = ?1 AND subject_digest IS NOT NULL
-         ORDER BY id @update",
+        "SELECT id, digest, subject_digest FROM manifests
+         WHERE trash_op = ?1 AND subject_digest IS NOT NULL AND trashed_at IS NOT NULL ORDER BY id @update",
         values![op],
         |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let (mut wanted, mut with) = (BTreeSet::from([root.clone()]), Vec::new());
-    loop {
-        let before = wanted.len();
-        for (id, digest, subject) in &all {
-            if wanted.contains(subject) && wanted.insert(digest.clone()) {
-                with.push((*id, digest.clone()));
-            }
-        }
-        if wanted.len() == before {
-            return Ok(with);
-        }
+    let mut referrers: BTreeMap<Digest, Vec<Found>> = BTreeMap::new();
+    for (id, digest, subject) in all {
+        referrers.entry(subject).or_default().push((id, digest));
     }
+    Ok(referrers)
 }
 
-fn found(row: &Row<'_>) -> Result<(i64, Digest), Error> {
+fn found(row: &Row<'_>) -> Result<Found, Error> {
     Ok((row.get(0)?, row.get(1)?))
 }

@@ -46,8 +46,10 @@ pub fn trace_manifest(
     match reference {
         Reference::Tag(tag) => trace_tag(tx, repo, tag),
         Reference::Digest(digest) => tx.first(
-            "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason
+            "SELECT o.at, u.name, CASE WHEN m.purge_at < o.until THEN m.purge_at WHEN m.id IS NULL THEN NULL ELSE o.until END,
+               o.undone_by IS NOT NULL, o.reason
              FROM op_manifests d JOIN ops o ON o.id = d.op_id LEFT JOIN users u ON u.id = o.actor
+             LEFT JOIN manifests m ON m.repo_id = o.repo_id AND m.digest = d.digest
              WHERE d.digest = ?2 AND o.repo_id = ?1 ORDER BY d.op_id DESC LIMIT 1",
             values![repo.id, digest],
             deleted,
@@ -115,10 +117,13 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
     )
 }
 
+/// Of a tag whose manifest went too: no longer than that can come back.
 fn trace_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Option<Trace>, Error> {
     tx.first(
-        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason
+        "SELECT o.at, u.name, CASE WHEN m.purge_at < o.until THEN m.purge_at WHEN m.id IS NULL THEN NULL ELSE o.until END,
+           o.undone_by IS NOT NULL, o.reason
          FROM tag_events e JOIN ops o ON o.id = e.op_id LEFT JOIN users u ON u.id = o.actor
+         LEFT JOIN manifests m ON m.repo_id = e.repo_id AND m.digest = e.old_digest
          WHERE e.repo_id = ?1 AND e.name = ?2 ORDER BY e.seq DESC LIMIT 1",
         values![repo.id, tag],
         deleted,

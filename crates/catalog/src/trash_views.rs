@@ -8,6 +8,7 @@ use oci::{Digest, RepositoryName, Tag};
 
 use crate::Error;
 use crate::history::OpKind;
+use crate::space::freed_by_operation;
 use crate::sql::{Row, Tx, values};
 
 /// Blobs that are looked at to say what one entry would free.
@@ -70,7 +71,7 @@ pub struct TrashEntry {
     pub tags: Vec<Tag>,
     /// Manifests that went.
     pub manifests: u64,
-    /// Bytes that emptying it would free; none: it has too many blobs to say it at once.
+    /// Bytes that emptying it would free, with what was deleted before it; none: it has too many blobs to say it at once.
     pub frees: Option<u64>,
 }
 
@@ -86,14 +87,23 @@ pub struct TrashPage {
     pub next: Option<TrashPlace>,
 }
 
-/// Operations of the trash that are so, after the place ?2, ?3.
+/// Operations of the trash that are so, after the place ?2, ?3, of which something can come back: what they took is in the
+/// trash still, or a tag that they took may lead there again, and does not.
 macro_rules! operations {
     ($which:literal) => {
         concat!(
             "SELECT o.id, o.kind, o.repo_id, r.name, r.deleted_at IS NOT NULL, o.target, o.at, u.name, o.remote, o.until,
                o.reason
              FROM ops o JOIN repos r ON r.id = o.repo_id LEFT JOIN users u ON u.id = o.actor
-             WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND (o.until, o.id) < (?2, ?3) AND ",
+             WHERE o.until IS NOT NULL AND o.undone_by IS NULL AND (o.until, o.id) < (?2, ?3)
+               AND (o.kind NOT IN (1, 2, 11)
+                 OR EXISTS (SELECT 1 FROM manifests m WHERE m.trash_op = o.id AND m.trashed_at IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM tag_events e
+                   JOIN manifests m ON m.repo_id = e.repo_id AND m.digest = e.old_digest
+                   LEFT JOIN ops d ON d.id = m.trash_op
+                   LEFT JOIN tags t ON t.repo_id = e.repo_id AND t.name = e.name
+                   WHERE e.op_id = o.id AND (m.trashed_at IS NULL OR d.until > d.at)
+                     AND (t.manifest_id IS NULL OR t.manifest_id <> m.id))) AND ",
             $which,
             " ORDER BY o.until DESC, o.id DESC LIMIT ?4"
         )
@@ -127,8 +137,12 @@ pub fn list_trash(
     after: Option<TrashPlace>,
     limit: usize,
 ) -> Result<TrashPage, Error> {
+    let ids = match repo {
+        Some(name) => Some([ids_of(tx, name)?, renamed_from(tx, name)?].concat()),
+        None => None,
+    };
     let (found, more) = crate::repos::cut(
-        operations_in(tx, repo, now, after, limit.saturating_add(1))?,
+        operations_in(tx, ids.as_deref(), now, after, limit.saturating_add(1))?,
         limit,
     );
     let mut items = Vec::with_capacity(found.len());
@@ -146,18 +160,14 @@ pub fn list_trash(
 /// it holds.
 pub(crate) fn operations_in(
     tx: &mut Tx<'_>,
-    repo: Option<&RepositoryName>,
+    ids: Option<&[i64]>,
     now: i64,
     after: Option<TrashPlace>,
     wanted: usize,
 ) -> Result<Vec<(i64, TrashEntry)>, Error> {
     let (until, op) = after.unwrap_or((i64::MAX, i64::MAX));
-    let ids = match repo {
-        Some(name) => Some(ids_of(tx, name)?),
-        None => None,
-    };
     let mut found = Vec::new();
-    match &ids {
+    match ids {
         None => found.extend(tx.query(IN_TIME, values![now, until, op, wanted], entry)?),
         Some(ids) => {
             for id in ids {
@@ -173,7 +183,7 @@ pub(crate) fn operations_in(
     };
     if let Some(oldest) = oldest {
         let since = oldest.saturating_sub(FOLLOWS_MS);
-        match &ids {
+        match ids {
             None => found.extend(tx.query(DUE, values![now, until, op, wanted, since], entry)?),
             Some(ids) => {
                 for id in ids {
@@ -249,9 +259,23 @@ fn entry(row: &Row<'_>) -> Result<(i64, TrashEntry), Error> {
     Ok((row.get(2)?, entry))
 }
 
-/// Whether a repository has this name, or had it when it was deleted.
+/// Whether a repository has this name, or had it when it was deleted or before it was renamed.
 pub fn has_or_had_name(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<bool, Error> {
+    Ok(has_name(tx, name)? || !renamed_from(tx, name)?.is_empty())
+}
+
+/// Whether a repository has this name, or had it when it was deleted. Who may do something by a name may do it to those.
+pub fn has_name(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<bool, Error> {
     Ok(!ids_of(tx, name)?.is_empty())
+}
+
+/// The repository that had a name before it was renamed, if there is one.
+fn renamed_from(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Vec<i64>, Error> {
+    tx.query(
+        "SELECT repo_id FROM repo_names WHERE name = ?1",
+        values![name],
+        |row: &Row<'_>| row.get(0),
+    )
 }
 
 /// Repositories that have a name or had it when they were deleted.
@@ -266,21 +290,22 @@ pub(crate) fn ids_of(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Vec<i64>,
 
 fn with_contents(tx: &mut Tx<'_>, repo: i64, mut entry: TrashEntry) -> Result<TrashEntry, Error> {
     match entry.kind {
-        TrashKind::Tag => {}
-        TrashKind::Manifest => {
-            entry.tags = tx.query(
-                "SELECT name FROM tag_events WHERE op_id = ?1 AND new_digest IS NULL LIMIT ?2",
-                values![entry.op, TAGS_MAX],
-                |row: &Row<'_>| row.get(0),
-            )?;
-            entry.tags.sort();
+        TrashKind::Tag | TrashKind::Manifest => {
+            if entry.kind == TrashKind::Manifest {
+                entry.tags = tx.query(
+                    "SELECT name FROM tag_events WHERE op_id = ?1 AND new_digest IS NULL LIMIT ?2",
+                    values![entry.op, TAGS_MAX],
+                    |row: &Row<'_>| row.get(0),
+                )?;
+                entry.tags.sort();
+            }
             let count = tx.first(
                 "SELECT COUNT(*) FROM manifests WHERE trash_op = ?1 AND trashed_at IS NOT NULL",
                 values![entry.op],
                 |row: &Row<'_>| row.get(0),
             )?;
             entry.manifests = count.unwrap_or(0);
-            entry.frees = freed_by_manifests(tx, entry.op)?;
+            entry.frees = freed_by_operation(tx, entry.op)?;
         }
         TrashKind::Blob => entry.frees = freed_by_blob(tx, repo, &entry.target)?,
         TrashKind::Repository => {
@@ -290,22 +315,6 @@ fn with_contents(tx: &mut Tx<'_>, repo: i64, mut entry: TrashEntry) -> Result<Tr
         }
     }
     Ok(entry)
-}
-
-/// Bytes of the blobs that only manifests of this operation name.
-fn freed_by_manifests(tx: &mut Tx<'_>, op: i64) -> Result<Option<u64>, Error> {
-    let sizes: Vec<(i64, u64)> = tx.query(
-        "SELECT b.id, b.size FROM manifests m JOIN manifest_blobs e ON e.manifest_id = m.id
-         JOIN blobs b ON b.id = e.blob_id WHERE m.trash_op = ?1
-           AND NOT EXISTS (SELECT 1 FROM repo_blobs l WHERE l.blob_id = e.blob_id AND l.repo_id <> m.repo_id)
-           AND NOT EXISTS (SELECT 1 FROM manifest_blobs o JOIN manifests k ON k.id = o.manifest_id
-             WHERE o.repo_id = m.repo_id AND o.blob_id = e.blob_id
-               AND (k.trash_op IS NULL OR k.trash_op <> ?1))
-         LIMIT ?2",
-        values![op, BLOBS_MAX],
-        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    Ok(sum(sizes))
 }
 
 /// The bytes of a hidden blob, if nothing else has it.
@@ -355,8 +364,8 @@ pub fn find_in_trash(
     let newest = |row: &Row<'_>| row.get::<i64>(0);
     match what {
         None => tx.first(
-            "SELECT r.delete_op FROM repos r WHERE r.name = ?1 AND r.deleted_at IS NOT NULL AND r.purge_at IS NOT NULL
-             ORDER BY r.id DESC LIMIT 1",
+            "SELECT r.delete_op FROM repos r JOIN ops o ON o.id = r.delete_op
+             WHERE r.name = ?1 AND r.deleted_at IS NOT NULL AND r.purge_at IS NOT NULL AND o.until > o.at ORDER BY r.id DESC LIMIT 1",
             values![repo],
             newest,
         ),
@@ -372,8 +381,8 @@ pub fn find_in_trash(
         Some(oci::Reference::Digest(digest)) => {
             let manifest = tx.first(
                 "SELECT m.trash_op FROM repos r JOIN manifests m ON m.repo_id = r.id
-                 WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2
-                   AND m.trashed_at IS NOT NULL AND m.trash_op IS NOT NULL",
+                 JOIN ops o ON o.id = m.trash_op WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest = ?2
+                   AND m.trashed_at IS NOT NULL AND o.until > o.at",
                 values![repo, digest],
                 newest,
             )?;
@@ -383,6 +392,34 @@ pub fn find_in_trash(
             }
         }
     }
+}
+
+/// Digests from `low` to `high` that are in the trash of a repository, as manifests or as blobs; in order, at most `limit`.
+pub fn in_trash_between(
+    tx: &mut Tx<'_>,
+    repo: &RepositoryName,
+    (low, high): (&Digest, &Digest),
+    limit: usize,
+) -> Result<Vec<Digest>, Error> {
+    let one = |row: &Row<'_>| row.get(0);
+    let mut found: Vec<Digest> = tx.query(
+        "SELECT m.digest FROM repos r JOIN manifests m ON m.repo_id = r.id JOIN ops o ON o.id = m.trash_op
+         WHERE r.name = ?1 AND r.deleted_at IS NULL AND m.digest >= ?2 AND m.digest <= ?3
+           AND m.trashed_at IS NOT NULL AND o.until > o.at ORDER BY m.digest LIMIT ?4",
+        values![repo, low, high, limit],
+        one,
+    )?;
+    found.extend(tx.query(
+        "SELECT b.digest FROM repos r JOIN repo_blobs l ON l.repo_id = r.id JOIN blobs b ON b.id = l.blob_id
+         WHERE r.name = ?1 AND r.deleted_at IS NULL AND b.digest >= ?2 AND b.digest <= ?3 AND l.hidden_at IS NOT NULL
+         ORDER BY b.digest LIMIT ?4",
+        values![repo, low, high, limit],
+        one,
+    )?);
+    found.sort();
+    found.dedup();
+    found.truncate(limit);
+    Ok(found)
 }
 
 fn find_blob(

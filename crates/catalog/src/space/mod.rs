@@ -6,9 +6,11 @@
 //! that of what is asked about, whatever else there is. Units: bytes, each blob once; Unix milliseconds.
 
 mod freeable;
+mod operations;
 mod repositories;
 mod tags;
 
 pub use freeable::{Freeable, Named, freeable, is_named_elsewhere, named_by};
+pub(crate) use operations::freed_by_operation;
 pub use repositories::{BlobSums, RepositoryUsage, TrashOf, list_usage, sum_blobs, trash_of};
 pub use tags::{TagSpace, space_of_tags};

@@ -61,17 +61,18 @@ pub fn space_of_tags(
             })
         },
     )?;
-    let weigh = |one: Tagged| weigh(tx, repo, one);
+    let weigh = |one: Tagged| weigh(tx, one);
     tagged.into_iter().map(weigh).collect::<Result<_, _>>().map(Some)
 }
 
-fn weigh(tx: &mut Tx<'_>, repo: Repo, tagged: Tagged) -> Result<TagSpace, Error> {
-    let image = whole(tx, repo, tagged.manifest)?;
+fn weigh(tx: &mut Tx<'_>, tagged: Tagged) -> Result<TagSpace, Error> {
+    let image = whole(tx, tagged.manifest)?;
     let all = weigh_set(tx, &image)?;
-    let would_free = if is_held(tx, tagged.manifest, &tagged.tag)? {
+    let would_free = if is_held(tx, tagged.manifest, Some(&tagged.tag), &BTreeSet::new())? {
         0
     } else {
-        let going = going_with(tx, repo, tagged.manifest)?;
+        let mut going = BTreeSet::new();
+        going_with(tx, tagged.manifest, &mut going)?;
         if going == image {
             all.freed_bytes
         } else {
@@ -102,38 +103,35 @@ fn weigh_set(tx: &mut Tx<'_>, manifests: &BTreeSet<i64>) -> Result<Freeable, Err
 }
 
 /// A manifest, what it lists, and what refers to any of those; live ones.
-fn whole(tx: &mut Tx<'_>, repo: Repo, root: i64) -> Result<BTreeSet<i64>, Error> {
+fn whole(tx: &mut Tx<'_>, root: i64) -> Result<BTreeSet<i64>, Error> {
     let (mut all, mut next) = (BTreeSet::from([root]), vec![root]);
     while let Some(manifest) = next.pop() {
         let mut found = children(tx, manifest)?;
-        found.extend(referrers(tx, repo, manifest)?);
+        found.extend(referrers(tx, manifest)?);
         next.extend(found.into_iter().filter(|&one| all.insert(one)));
     }
     Ok(all)
 }
 
-/// What goes to the trash with a manifest that nothing holds, itself too.
-fn going_with(tx: &mut Tx<'_>, repo: Repo, root: i64) -> Result<BTreeSet<i64>, Error> {
-    let (mut going, mut next) = (BTreeSet::from([root]), vec![root]);
+/// Adds a manifest that nothing holds but what is going already, and what goes to the trash with it.
+pub(super) fn going_with(tx: &mut Tx<'_>, root: i64, going: &mut BTreeSet<i64>) -> Result<(), Error> {
+    let mut next = vec![root];
+    going.insert(root);
     while let Some(manifest) = next.pop() {
-        for one in referrers(tx, repo, manifest)? {
-            if !going.contains(&one) && !is_tagged(tx, one)? && !is_listed_outside(tx, one, &going)? {
+        for one in referrers(tx, manifest)? {
+            if !going.contains(&one) && !is_tagged(tx, one, None)? && !is_listed_outside(tx, one, going)? {
                 going.insert(one);
                 next.push(one);
             }
         }
         for one in children(tx, manifest)? {
-            let is_held = going.contains(&one)
-                || is_tagged(tx, one)?
-                || is_listed_outside(tx, one, &going)?
-                || refers_outside(tx, one, &going)?;
-            if !is_held {
+            if !going.contains(&one) && !is_held(tx, one, None, going)? {
                 going.insert(one);
                 next.push(one);
             }
         }
     }
-    Ok(going)
+    Ok(())
 }
 
 fn children(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<i64>, Error> {
@@ -145,29 +143,34 @@ fn children(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<i64>, Error> {
     )
 }
 
-fn referrers(tx: &mut Tx<'_>, repo: Repo, manifest: i64) -> Result<Vec<i64>, Error> {
+fn referrers(tx: &mut Tx<'_>, manifest: i64) -> Result<Vec<i64>, Error> {
     tx.query(
         "SELECT r.id FROM manifests m JOIN manifests r ON r.repo_id = m.repo_id AND r.subject_digest = m.digest
-         WHERE m.id = ?2 AND m.repo_id = ?1 AND r.trashed_at IS NULL",
-        values![repo.id, manifest],
+         WHERE m.id = ?1 AND r.trashed_at IS NULL",
+        values![manifest],
         |row: &Row<'_>| row.get(0),
     )
 }
 
-/// Whether something but this tag holds a manifest.
-fn is_held(tx: &mut Tx<'_>, manifest: i64, tag: &Tag) -> Result<bool, Error> {
-    let none = BTreeSet::new();
-    let other = tx.exists(
-        "SELECT 1 FROM tags WHERE manifest_id = ?1 AND name <> ?2 LIMIT 1",
-        values![manifest, tag],
-    )?;
-    Ok(other || is_listed_outside(tx, manifest, &none)? || refers_outside(tx, manifest, &none)?)
+/// Whether something but this tag and what is going holds a manifest.
+pub(super) fn is_held(
+    tx: &mut Tx<'_>,
+    manifest: i64,
+    tag: Option<&Tag>,
+    going: &BTreeSet<i64>,
+) -> Result<bool, Error> {
+    Ok(is_tagged(tx, manifest, tag)?
+        || is_listed_outside(tx, manifest, going)?
+        || refers_outside(tx, manifest, going)?)
 }
 
-fn is_tagged(tx: &mut Tx<'_>, manifest: i64) -> Result<bool, Error> {
+/// Whether a tag other than this leads there.
+fn is_tagged(tx: &mut Tx<'_>, manifest: i64, but: Option<&Tag>) -> Result<bool, Error> {
+    // No tag is called so.
+    let but = but.map_or("", |tag| tag);
     tx.exists(
-        "SELECT 1 FROM tags WHERE manifest_id = ?1 LIMIT 1",
-        values![manifest],
+        "SELECT 1 FROM tags WHERE manifest_id = ?1 AND name <> ?2 LIMIT 1",
+        values![manifest, but],
     )
 }
 

@@ -8,6 +8,8 @@ mod blobs;
 mod copies;
 mod cost;
 mod engines;
+mod finality;
+mod frees;
 mod gc;
 mod harness;
 mod imports;

@@ -104,6 +104,14 @@ story!(everything_that_can_come_back_is_listed, async |house: &House| {
     assert_eq!(find("a", Some("2")).await, Some(all[2].op));
     assert_eq!(find("a", Some("1")).await, Some(all[3].op));
     assert_eq!(find("a", Some("4")).await, None);
+    for whole in [&image, &blob] {
+        let prefix: oci::DigestPrefix = whole.hex()[..8].parse().unwrap();
+        let (low, high) = prefix.ranges().next().unwrap();
+        let like = house
+            .read(move |tx| catalog::in_trash_between(tx, &repo("a"), (&low, &high), 2))
+            .await;
+        assert_eq!(like.iter().collect::<Vec<_>>(), [whole]);
+    }
     // What is due can come back for as long as nobody collected it, and a tag for no longer than its window.
     house.pass(UNDO + DAY);
     let due: Vec<_> = list(house, None)
@@ -137,10 +145,11 @@ story!(what_others_need_is_not_said_to_be_freed, async |house: &House| {
     trash(house, &first).await;
     assert_eq!(list(house, None).await[0].frees, Some(0));
     trash(house, &second).await;
+    let frees: Vec<_> = list(house, None).await.iter().map(|one| one.frees).collect();
     assert_eq!(
-        list(house, None).await[0].frees,
-        Some(0),
-        "each alone frees nothing"
+        frees,
+        [Some(6), Some(0)],
+        "with the first gone, the second frees it"
     );
 });
 

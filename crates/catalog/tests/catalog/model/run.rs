@@ -191,7 +191,9 @@ impl Run<'_> {
         let created = !model.live.contains_key(&document);
         assert_eq!(put, PutManifest::Stored { created });
         model.known = true;
-        let number = match model.trashed.remove(&document) {
+        let back = model.trashed.remove(&document);
+        let referrers = back.map(|_| model.went_with(document));
+        let number = match back {
             Some(back) => back.number,
             None => model.live.get(&document).map_or(fresh, |live| live.number),
         };
@@ -203,6 +205,7 @@ impl Run<'_> {
             loose: None,
         };
         model.live.insert(document, live);
+        model.revive(referrers.unwrap_or_default(), kept);
         for &tag in tags {
             if let Some(old) = model.tags.insert(tag, document).filter(|&old| old != document) {
                 model.keep(old, kept);
@@ -307,7 +310,11 @@ impl Run<'_> {
             .await;
         // One that cannot be taken back is not asked for again.
         self.model.trash[op].undone = true;
-        if retained && at + UNDO <= now {
+        let graves = self.model.graves.iter().map(|grave| &grave.repo);
+        let mut trashed = graves
+            .chain(&self.model.repos)
+            .flat_map(|one| one.trashed.values());
+        if retained && at + UNDO <= now && !trashed.any(|one| one.op == op) {
             assert_eq!(restored, Restored::Gone);
             return;
         }
@@ -325,10 +332,6 @@ impl Run<'_> {
             .filter(|&(_, trashed)| trashed.op == op)
             .map(|(&one, _)| one)
             .collect();
-        if next.is_empty() && !retained {
-            assert_eq!(restored, Restored::Gone);
-            return;
-        }
         let before = model.clone();
         for live in model.live.values_mut().filter(|live| live.follows == Some(op)) {
             live.follows = None;
@@ -336,14 +339,11 @@ impl Run<'_> {
         let mut back = model.revive(next, now + KEEP);
         let (mut set, mut taken) = (false, false);
         for (tag, document) in tags {
-            if model.tags.contains_key(&tag) {
-                taken = true;
+            if let Some(&current) = model.tags.get(&tag) {
+                taken |= current != document;
                 continue;
             }
-            if model.trashed.contains_key(&document) {
-                let next = model.went_with(document);
-                back.extend(model.revive(next, now + KEEP));
-            }
+            back.extend(model.revive(vec![document], now + KEEP));
             if model.live.contains_key(&document) {
                 model.tags.insert(tag, document);
                 set = true;

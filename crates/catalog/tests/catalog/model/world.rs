@@ -67,6 +67,8 @@ pub(crate) struct Repo {
     pub(crate) live: BTreeMap<usize, Live>,
     pub(crate) trashed: BTreeMap<usize, InTrash>,
     pub(crate) tags: BTreeMap<usize, usize>,
+    /// Deletes, and the documents that each took.
+    pub(crate) took: BTreeSet<(usize, usize)>,
 }
 
 /// That a repository has a blob.
@@ -208,7 +210,8 @@ impl Repo {
                 .is_some_and(|subject| self.live.contains_key(&subject))
     }
 
-    /// Brings documents back, with the children that they need; those that were not live.
+    /// Brings documents back, with the children that they need and the referrers that went with them; those that were not
+    /// live.
     pub(crate) fn revive(&mut self, mut next: Vec<usize>, until: i64) -> BTreeSet<usize> {
         let mut back = BTreeSet::new();
         while let Some(document) = next.pop() {
@@ -222,6 +225,7 @@ impl Repo {
                 self.live.insert(document, live);
                 back.insert(document);
                 next.extend(children(document));
+                next.extend(self.went_with(document));
                 for blob in blobs(document) {
                     self.links.entry(blob).and_modify(|link| link.shown = true);
                 }
@@ -230,20 +234,16 @@ impl Repo {
         back
     }
 
-    /// A document in the trash, and what refers to it and went with it.
-    pub(crate) fn went_with(&self, root: usize) -> Vec<usize> {
-        let op = self.trashed[&root].op;
-        let mut with = vec![root];
-        loop {
-            let more = self.trashed.iter().find(|&(one, trashed)| {
-                let subject = DOCUMENTS[*one].subject;
-                trashed.op == op
-                    && !with.contains(one)
-                    && subject.is_some_and(|subject| with.contains(&subject))
-            });
-            let Some((&one, _)) = more else { return with };
-            with.push(one);
-        }
+    /// What refers to a document, and is in the trash because that was deleted.
+    pub(crate) fn went_with(&self, subject: usize) -> Vec<usize> {
+        let is_meant = |&(&one, trashed): &(&usize, &InTrash)| {
+            DOCUMENTS[one].subject == Some(subject) && self.took.contains(&(trashed.op, subject))
+        };
+        self.trashed
+            .iter()
+            .filter(is_meant)
+            .map(|(&one, _)| one)
+            .collect()
     }
 
     /// Moves a document to the trash, with what hangs on it alone.
@@ -261,6 +261,7 @@ impl Repo {
             };
             let in_trash = InTrash { number, op, purge_at };
             self.trashed.insert(document, in_trash);
+            self.took.insert((op, document));
             gone.insert(document);
             tags.extend(self.tags.extract_if(.., |_, tagged| *tagged == document));
             let referrers = self
