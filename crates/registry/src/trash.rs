@@ -4,7 +4,7 @@
 
 use access::{CatalogPermit, Delete, Permit, Pull, Push};
 use catalog::{RestoreWish, Restored, TrashEntry, TrashPage, TrashPlace, Tx};
-use oci::{Reference, RepositoryName};
+use oci::{Digest, DigestPrefix, Reference, RepositoryName};
 
 use crate::history::By;
 use crate::{Error, Registry};
@@ -33,21 +33,16 @@ impl Registry {
     ) -> Result<TrashPage, Error> {
         let now = self.now();
         if let Some(name) = &repository {
-            self.must_be_known(name, permit.shows(name)).await?;
+            let wanted = name.clone();
+            let find = move |tx: &mut Tx<'_>| catalog::has_or_had_name(tx, &wanted);
+            if !permit.shows(name) || !self.inner.catalog.read(find).await? {
+                return Err(Error::RepositoryUnknown(name.clone()));
+            }
         }
         let list = move |tx: &mut Tx<'_>| catalog::list_trash(tx, repository.as_ref(), now, after, limit);
         let mut page = self.inner.catalog.read(list).await?;
         page.items.retain(|entry| permit.shows(&entry.repository));
         Ok(page)
-    }
-
-    async fn must_be_known(&self, name: &RepositoryName, is_shown: bool) -> Result<(), Error> {
-        let wanted = name.clone();
-        let find = move |tx: &mut Tx<'_>| catalog::has_or_had_name(tx, &wanted);
-        if is_shown && self.inner.catalog.read(find).await? {
-            return Ok(());
-        }
-        Err(Error::RepositoryUnknown(name.clone()))
     }
 
     /// One entry of the trash.
@@ -66,6 +61,24 @@ impl Registry {
         let (repository, now) = (permit.repository().clone(), self.now());
         let find = move |tx: &mut Tx<'_>| catalog::find_in_trash(tx, &repository, what.as_ref(), now);
         Ok(self.inner.catalog.read(find).await?)
+    }
+
+    /// Digests in the trash of the permit's repository that begin so; at most `limit`.
+    pub async fn in_trash_like(
+        &self,
+        permit: &Permit<Pull>,
+        prefix: &DigestPrefix,
+        limit: usize,
+    ) -> Result<Vec<Digest>, Error> {
+        let mut found = Vec::new();
+        for (low, high) in prefix.ranges() {
+            let repository = permit.repository().clone();
+            let between =
+                move |tx: &mut Tx<'_>| catalog::in_trash_between(tx, &repository, (&low, &high), limit);
+            found.extend(self.inner.catalog.read(between).await?);
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The repository that an operation was done in.
@@ -110,7 +123,15 @@ impl Registry {
         self.may_delete()?;
         let now = self.now();
         if let Some(permit) = repository {
-            self.must_be_known(permit.repository(), true).await?;
+            let name = permit.repository().clone();
+            if !self
+                .inner
+                .catalog
+                .read(move |tx| catalog::has_name(tx, &name))
+                .await?
+            {
+                return Err(Error::RepositoryUnknown(permit.repository().clone()));
+            }
         }
         let (mut all, mut after) = (Emptied::default(), None);
         loop {

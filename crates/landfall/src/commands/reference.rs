@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci::{Digest, RepositoryName, Tag};
+use oci::{Digest, DigestPrefix, RepositoryName, Tag};
 
 /// A repository, or something in it.
 #[derive(Clone, Debug)]
@@ -19,7 +19,9 @@ impl FromStr for Named {
     fn from_str(text: &str) -> Result<Self, String> {
         let (repository, tag) = match (text.split_once('@'), text.split_once(':')) {
             (Some((repository, digest)), _) => {
-                digest.parse::<Digest>().map_err(|bad| bad.to_string())?;
+                if digest.parse::<Digest>().is_err() {
+                    digest.parse::<DigestPrefix>().map_err(|bad| bad.to_string())?;
+                }
                 (repository, None)
             }
             (None, Some((repository, tag))) => (

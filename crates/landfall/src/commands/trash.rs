@@ -50,7 +50,7 @@ pub(crate) struct ListArguments {
 /// Arguments of `trash restore`.
 #[derive(Args, Debug)]
 pub(crate) struct RestoreArguments {
-    /// The operation's number, or what was deleted: REPO:TAG, REPO@DIGEST or REPO
+    /// The operation's number, or what was deleted: REPO:TAG, REPO@DIGEST (or its beginning) or REPO
     #[arg(value_name = "WHAT")]
     what: String,
     /// Set tags back that somebody set since

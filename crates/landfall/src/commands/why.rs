@@ -1,6 +1,6 @@
 //! `landfall why`: why something is as it is.
 //!
-//! Exit codes: 5 nothing here has that digest, 6 several digests begin so.
+//! Exit codes: 2 that is no digest and no beginning of one, 5 nothing here has that digest, 6 several digests begin so.
 
 use clap::{Args, Subcommand};
 use server::api::{Holder, KeptBlob, KeptManifest, Time, WhyKept};
@@ -34,6 +34,10 @@ pub(crate) struct KeptArguments {
 /// Runs it.
 pub(crate) fn run(command: &WhyCommand) -> Result<(), Failure> {
     let WhyCommand::Kept(arguments) = command;
+    // It would be asked for at another address, where nothing is.
+    if arguments.digest.is_empty() {
+        return Err(Failure::usage(oci::BadPrefix));
+    }
     let path = format!("/api/v1/why/kept/{}", encode(&arguments.digest));
     let why: WhyKept = arguments.target.open()?.get(&path)?;
     if arguments.target.json {

@@ -165,6 +165,32 @@ fn a_repository_is_deleted_restored_and_renamed() {
 }
 
 #[test]
+fn what_was_deleted_is_named_by_the_digest_that_the_list_prints() {
+    let landfall = Landfall::start();
+    let digest = landfall.push(REPO, "latest", &Image::new("short")).digest();
+    landfall.delete_manifest(REPO, &digest).expect(202);
+    let printed = format!("{REPO}@{}", &digest[.."sha256:".len() + 12]);
+    assert!(landfall.done(&["trash", "list"]).contains(&printed));
+    landfall.done(&["repo", "rename", REPO, "new/app", "--yes"]);
+    let by_the_old_name = landfall.done(&["trash", "list", REPO]);
+    assert!(by_the_old_name.contains("new/app@sha256:"), "{by_the_old_name}");
+    let beginning = format!("new/app@{}", &digest["sha256:".len()..][..12]);
+    assert_eq!(
+        landfall
+            .does(&["trash", "restore", "new/app@sha256:0123456"])
+            .code,
+        Some(5)
+    );
+    landfall.done(&["trash", "restore", &beginning]);
+    landfall.get_manifest("new/app", "latest").expect(200);
+    let refused = landfall.does(&["tag", "set", "new/app:q", "nope", "--yes"]);
+    assert!(
+        refused.code == Some(5) && refused.stderr.contains("no nope in new/app"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn an_emptied_trash_gives_nothing_back_and_bad_words_are_refused() {
     let landfall = Landfall::start();
     let digest = landfall.push(REPO, "latest", &Image::new("gone")).digest();
@@ -178,6 +204,11 @@ fn an_emptied_trash_gives_nothing_back_and_bad_words_are_refused() {
             .unwrap()
             .len(),
         0
+    );
+    let lost = landfall.does(&["tag", "rollback", "team/app:latest", "--yes"]);
+    assert!(
+        lost.code == Some(5) && lost.stderr.contains("gone for good"),
+        "{lost:?}"
     );
     for (args, code) in [
         (vec!["trash", "restore", "team/app:other"], 5),

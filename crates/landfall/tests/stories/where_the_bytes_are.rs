@@ -222,6 +222,11 @@ fn whoever_asks_why_a_digest_is_kept_learns_all_that_holds_it() {
             "{refused:?}"
         );
     }
+    let empty = landfall.does(&["why", "kept", ""]);
+    assert!(
+        empty.code == Some(2) && empty.stderr.contains("not the beginning of a digest"),
+        "{empty:?}"
+    );
 }
 
 #[test]

@@ -155,6 +155,10 @@ async fn move_tag(
     dry_run: bool,
 ) -> Result<Answer<TagMoved>, Refusal> {
     let permit = call.may(Push, name)?;
+    let target = match &to {
+        MoveTo::Reference(target) => Some(target.to_string()),
+        MoveTo::Before | MoveTo::Event(_) | MoveTo::Past(_) => None,
+    };
     let refused = match call.registry().move_tag(&permit, tag, to, dry_run).await? {
         Moved::Done { from, to, restored } => {
             return Ok(Answer(TagMoved {
@@ -176,9 +180,14 @@ async fn move_tag(
             "there was no {name}:{tag} at that point of its history: `landfall tag history {name}:{tag}` shows it, \
              `landfall tag delete {name}:{tag}` deletes the tag"
         )),
-        Moved::NoTarget => Refusal::missing(format!(
-            "that is not in the history of {name}:{tag}, or not in the repository: `landfall tag history {name}:{tag}`"
-        )),
+        Moved::NoTarget => Refusal::missing(match target {
+            Some(target) => format!(
+                "there is no {target} in {name} to set {name}:{tag} to: `landfall tag list {name}` shows its tags"
+            ),
+            None => format!(
+                "that is not in the history of {name}:{tag}, or not in the repository: `landfall tag history {name}:{tag}`"
+            ),
+        }),
         Moved::Ambiguous(digests) => Refusal::bad(format!(
             "several digests in the history of {name}:{tag} begin like that: {}",
             digests

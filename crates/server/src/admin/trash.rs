@@ -1,11 +1,12 @@
 //! The trash: list, restore, empty.
 
-use access::{Delete, Pull, Push};
+use access::{Delete, Permit, Pull, Push};
 use http::{Method, StatusCode};
-use oci::{Reference, RepositoryName};
+use oci::{Digest, DigestPrefix, Reference, RepositoryName};
 use registry::{RestoreWish, Restored, TrashEntry, TrashKind as Kind, TrashPlace};
 use utoipa::openapi::schema::Type;
 
+use super::why::{NAMED_MAX, ambiguous};
 use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Path, Refusal};
 use crate::api::{TagTaken, TrashEmptied, TrashEmpty, TrashItem, TrashKind, TrashRestore, TrashRestored};
 
@@ -23,7 +24,7 @@ pub(super) fn routes(api: Api) -> Api {
         &Method::POST,
         "/api/v1/trash/{op}/restore",
         restore,
-        Doc::new("Takes back a delete: its number, or what it took, as `team/app:1.2`, `team/app@sha256:…` or `team/app`")
+        Doc::new("Takes back a delete: its number, or what it took, as `team/app:1.2`, `team/app@sha256:…` (a beginning does) or `team/app`")
             .takes::<TrashRestore>()
             .answers::<TrashRestored>(),
     )
@@ -88,15 +89,38 @@ async fn find(call: &Call, what: &str) -> Result<(i64, RepositoryName), Refusal>
         let name = call.registry().repository_of(op).await?.ok_or_else(missing)?;
         return Ok((op, name));
     }
-    let (name, reference): (&str, Option<Reference>) = match (what.split_once('@'), what.split_once(':')) {
-        (Some((name, digest)), _) => (name, Some(Reference::Digest(digest.parse()?))),
-        (None, Some((name, tag))) => (name, Some(Reference::Tag(tag.parse()?))),
-        (None, None) => (what, None),
+    let (name, digest, tag) = match (what.split_once('@'), what.split_once(':')) {
+        (Some((name, digest)), _) => (name, Some(digest), None),
+        (None, Some((name, tag))) => (name, None, Some(tag)),
+        (None, None) => (what, None, None),
     };
     let name: RepositoryName = name.parse()?;
     let permit = call.may(Pull, &name)?;
+    let reference = match (digest, tag) {
+        (Some(digest), _) => match whole_digest(call, &permit, digest).await? {
+            Some(digest) => Some(Reference::Digest(digest)),
+            None => return Err(missing()),
+        },
+        (None, Some(tag)) => Some(Reference::Tag(tag.parse()?)),
+        (None, None) => None,
+    };
     let op = call.registry().find_in_trash(&permit, reference).await?;
     Ok((op.ok_or_else(missing)?, name))
+}
+
+/// The digest, or the one in the trash that begins so.
+async fn whole_digest(call: &Call, permit: &Permit<Pull>, text: &str) -> Result<Option<Digest>, Refusal> {
+    if let Ok(digest) = text.parse() {
+        return Ok(Some(digest));
+    }
+    let prefix: DigestPrefix = text
+        .parse()
+        .map_err(|bad: oci::BadPrefix| Refusal::bad(bad.to_string()))?;
+    let mut found = call.registry().in_trash_like(permit, &prefix, NAMED_MAX).await?;
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => Err(ambiguous(text, &found)),
+    }
 }
 
 async fn restore(

@@ -8,7 +8,7 @@ use super::{Answer, Api, Call, Doc, Path, Refusal};
 use crate::api::{Holder, KeptBlob, KeptFile, KeptLink, KeptManifest, WhyKept};
 
 /// Digests that are named where a beginning fits several.
-const NAMED_MAX: usize = 10;
+pub(super) const NAMED_MAX: usize = 10;
 
 pub(super) fn routes(api: Api) -> Api {
     api.at(
@@ -34,7 +34,7 @@ async fn kept(call: Call, Path(digest): Path<String>) -> Result<Answer<WhyKept>,
     }
 }
 
-fn ambiguous(prefix: &str, several: &[Digest]) -> Refusal {
+pub(super) fn ambiguous(prefix: &str, several: &[Digest]) -> Refusal {
     let named: Vec<String> = several.iter().map(ToString::to_string).collect();
     let message = format!(
         "several digests begin with {prefix}: {}; write more of it",
