@@ -141,9 +141,10 @@ pub fn last_change(tx: &mut Tx<'_>) -> Result<i64, Error> {
 /// Puts a copy that is `age_ms` old to work: what was under way when it was made is ended, and every lease and every
 /// window goes on for as long as it had left, as if no time had passed since.
 pub fn wake_copy(tx: &mut Tx<'_>, age_ms: i64) -> Result<(), Error> {
-    // The files of uploads, and what lay aside, are no part of a backup.
+    // The files of uploads, what lay aside, and files that were to go are no part of a backup.
     tx.execute("DELETE FROM uploads WHERE expires_at > ?1", values![i64::MIN])?;
     tx.execute("DELETE FROM orphans WHERE location > ?1", values![""])?;
+    tx.execute("DELETE FROM tombstones WHERE location > ?1", values![""])?;
     tx.execute("DELETE FROM holds WHERE id > ?1 AND kind = 1", values![0])?;
     for statement in [
         "UPDATE repo_blobs SET review_at = review_at + ?1 WHERE review_at > ?2",

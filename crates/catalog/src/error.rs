@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use oci::Digest;
 
+use crate::guard::ImmutableTags;
 use crate::quota::OverQuota;
 
 /// The cause of an error: whatever the engine said.
@@ -29,6 +30,9 @@ pub enum Error {
         /// The rule that makes it so.
         rule: String,
     },
+    /// A repository would have been deleted, or renamed out of a rule's reach, with immutable tags in it; nothing was changed.
+    #[error("{0}")]
+    HasImmutable(Box<ImmutableTags>),
     /// A quota would have been passed; nothing was changed.
     #[error("the quota of {} would be passed", .0.quota)]
     OverQuota(Box<OverQuota>),

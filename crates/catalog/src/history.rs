@@ -168,11 +168,12 @@ pub(crate) fn record_removal(
     until: Option<i64>,
 ) -> Result<i64, Error> {
     let actor = actor_id(tx, actor, now)?;
-    let remote = tx.remote().map(str::to_owned);
+    let (remote, reason) = (tx.remote().map(str::to_owned), tx.reason().map(str::to_owned));
+    let (remote, reason) = (remote.as_deref(), reason.as_deref());
     let id = tx.first(
-        "INSERT INTO ops(kind, repo_id, target, actor, at, remote, until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
-        values![kind as i64, repo.id, target, actor, now, remote.as_deref(), until],
+        "INSERT INTO ops(kind, repo_id, target, actor, at, remote, until, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+        values![kind as i64, repo.id, target, actor, now, remote, until, reason],
         |row: &Row<'_>| row.get(0),
     )?;
     id.ok_or_else(|| Error::Impossible("an operation without a number".to_owned()))

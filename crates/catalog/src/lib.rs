@@ -81,7 +81,7 @@ pub use gc::{
     place_hold, purge, purge_repositories, purge_trash_of, release_hold, renew_hold, resume_gc, review_links,
     review_manifests, shorten_leases, unknown_locations, why_kept,
 };
-pub use guard::{Guard, Quota};
+pub use guard::{Guard, ImmutableTags, Quota, may_go};
 pub use history::{EventKind, TagEvent, tag_history};
 pub use imports::{
     AdoptedBlob, AdoptedManifest, AdoptedTag, BlobState, Import, TagOutcome, adopt_blobs, adopt_manifest,

@@ -73,6 +73,17 @@ impl Registry {
         manifests: Vec<Brought>,
         actor: Option<String>,
     ) -> Result<u64, Error> {
+        self.bring_manifests_because(repo, manifests, actor, None).await
+    }
+
+    /// The same, with a reason that the history of the tags gives.
+    pub(crate) async fn bring_manifests_because(
+        &self,
+        repo: &RepositoryName,
+        manifests: Vec<Brought>,
+        actor: Option<String>,
+        reason: Option<String>,
+    ) -> Result<u64, Error> {
         self.may_write()?;
         let (now, keep_ms) = (self.now(), self.keep_ms());
         let mut documents = Vec::with_capacity(manifests.len());
@@ -88,6 +99,7 @@ impl Registry {
         }
         let put = move |tx: &mut Tx<'_>| {
             let mut new = 0;
+            tx.done_because(reason.as_deref());
             for manifest in &documents {
                 match catalog::put_manifest(tx, manifest)? {
                     PutManifest::Stored { created } => new += u64::from(created),

@@ -141,6 +141,12 @@ pub enum Error {
         /// The rule that makes it so.
         rule: Box<str>,
     },
+    /// A repository would have been deleted, or renamed out of a rule's reach, with immutable tags in it.
+    #[error(
+        "{0}: remove such a rule first (`landfall immutable rm RULE`, or in the configuration file if it is there); \
+         a name under which they are immutable too can be given all the same"
+    )]
+    RepositoryImmutable(Box<catalog::ImmutableTags>),
     /// A quota would have been passed.
     #[error(transparent)]
     OverQuota(Box<QuotaRefusal>),
@@ -222,6 +228,7 @@ impl From<catalog::Error> for Error {
                 digest,
                 rule: rule.into(),
             },
+            catalog::Error::HasImmutable(tags) => Self::RepositoryImmutable(tags),
             catalog::Error::OverQuota(over) => Self::OverQuota(Box::new(QuotaRefusal {
                 over: *over,
                 biggest: Vec::new(),

@@ -195,14 +195,17 @@ impl Registry {
     }
 
     /// Removes a rule that was made by command or API.
-    pub async fn remove_policy(&self, kind: PolicyKind, name: &str) -> Result<(), Error> {
+    pub async fn remove_policy(&self, kind: PolicyKind, name: &str, by: &str) -> Result<(), Error> {
         let owned = name.to_owned();
         let removed = self
             .write_even_when_full(move |tx| catalog::remove_policy(tx, kind, &owned))
             .await?;
         self.read_policies().await?;
         match removed {
-            true => Ok(()),
+            true => {
+                tracing::info!(?kind, name, by, "a rule was removed");
+                Ok(())
+            }
             false if self.is_of_file(kind, name) => Err(RuleError::OfFile(name.to_owned()).into()),
             false => Err(RuleError::Unknown(name.to_owned()).into()),
         }

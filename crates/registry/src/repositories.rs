@@ -1,6 +1,6 @@
 //! Repositories as a whole: look, give settings, rename, delete. Coming back is a restore like any other.
 //!
-//! Fails: `RepositoryUnknown`, or `Gone` where it is known what became of it.
+//! Fails: `RepositoryImmutable`, `RepositoryUnknown`, or `Gone` where it is known what became of it.
 
 use access::{CatalogPermit, Delete, Permit, Pull, Push};
 use catalog::{Renamed, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews, Tx};
@@ -62,6 +62,17 @@ impl Registry {
             Renamed::Taken => Ok(false),
             Renamed::Unknown => Err(self.what_became_of_repository(old.repository()).await),
         }
+    }
+
+    /// Fails as deleting a repository would, or renaming it to `new`, where immutable tags forbid that.
+    pub async fn may_repository_go(
+        &self,
+        old: &Permit<Delete>,
+        new: Option<&Permit<Push>>,
+    ) -> Result<(), Error> {
+        let (name, new) = (old.repository().clone(), new.map(|new| new.repository().clone()));
+        let ask = move |tx: &mut Tx<'_>| catalog::may_go(tx, &name, new.as_ref());
+        Ok(self.inner.catalog.write(ask).await?)
     }
 
     /// Deletes a repository with all that it holds; it can be brought back until the undo window ends.

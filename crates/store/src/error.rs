@@ -34,6 +34,26 @@ pub enum Error {
         /// Something that lies in it.
         found: String,
     },
+    /// A restore is filling the folder.
+    #[error(
+        "{path} is being filled by a restore (process {owner}): wait for its end, or give another folder",
+        owner = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+    )]
+    Reviving {
+        /// The folder that is filled.
+        path: PathBuf,
+        /// The restore, where it could be read.
+        pid: Option<u32>,
+    },
+    /// A restore filled the folder half and was cut off.
+    #[error(
+        "a restore ended before its end and left {path}, so no new registry is begun beside it: run the same \
+         `landfall restore` again, which goes on from there, or remove that folder"
+    )]
+    HalfRevived {
+        /// What it left.
+        path: PathBuf,
+    },
     /// The folder lies on a network file system.
     #[error(
         "{path} is on a network file system ({kind}), where a lock or a sync may not hold: use a local disk, or set \

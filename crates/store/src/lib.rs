@@ -19,7 +19,7 @@ pub use files::{Access, File, Files, HostFiles, Lock, Mount, Reserve, Space};
 pub use fs::{
     BlobFile, BlobReader, BootId, Brought, Checkpoint, Forecast, FsOptions, FsStore, InFlight, Inlined,
     Intake, Plan, Published, REREAD_STEP, Reconciled, Reread, Revival, Revived, Room, Seen, Shard, Step,
-    Trust, Upload, UploadFile, Verdict, Verified, existing,
+    Trust, Upload, UploadFile, Verdict, Verified, existing, unfinished_revival,
 };
 pub use hash::Hasher;
 pub use location::{BadLocation, Location};

@@ -7,6 +7,7 @@
 use oci::RepositoryName;
 
 use crate::Error;
+use crate::guard::may_go;
 use crate::history::{ChangeKind, OpKind, record_change, record_removal};
 use crate::repos::{Repo, undo_ms as undo_ms_of};
 use crate::sql::{Row, Tx, values};
@@ -24,7 +25,8 @@ pub struct RepositoryDeleted {
     pub usage: Usage,
 }
 
-/// Deletes a repository; it can come back for `undo_ms`, or for as long as it says itself. None if there is none.
+/// Deletes a repository; it can come back for `undo_ms`, or for as long as it says itself. None if there is none. Fails: it
+/// has immutable tags.
 pub fn delete_repository(
     tx: &mut Tx<'_>,
     name: &RepositoryName,
@@ -35,6 +37,7 @@ pub fn delete_repository(
     let Some(repo) = Repo::seize(tx, name)? else {
         return Ok(None);
     };
+    may_go(tx, name, None)?;
     let until = now.saturating_add(undo_ms_of(tx, repo, undo_ms)?);
     let op = record_removal(tx, OpKind::RepoDelete, repo, name, actor, now, Some(until))?;
     tx.execute(

@@ -6,6 +6,7 @@
 use oci::RepositoryName;
 
 use crate::Error;
+use crate::guard::may_go;
 use crate::history::{ChangeKind, OpKind, record_change, record_op};
 use crate::repos::{Repo, ensure_namespace, sort_name};
 use crate::sql::{Row, Tx, values};
@@ -40,6 +41,7 @@ pub fn rename_repository(
     if Repo::find(tx, new)?.is_some() {
         return Ok(Renamed::Taken);
     }
+    may_go(tx, old, Some(new))?;
     let op = record_op(tx, OpKind::RepoRename, repo, old, actor, now)?;
     give_name(tx, repo, new, now)?;
     tx.execute(

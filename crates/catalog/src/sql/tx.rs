@@ -21,6 +21,7 @@ pub struct Tx<'a> {
     given_up: bool,
     touched: Vec<Touched>,
     remote: Option<String>,
+    reason: Option<String>,
     /// What operators forbid, if anything.
     guard: Option<Shared>,
     claimed: Option<Claimed>,
@@ -119,6 +120,7 @@ impl<'a> Tx<'a> {
             given_up: false,
             touched: Vec::new(),
             remote: None,
+            reason: None,
             guard: None,
             claimed: None,
         }
@@ -127,6 +129,15 @@ impl<'a> Tx<'a> {
     /// Says where whoever asked for this is, as history will tell.
     pub fn asked_from(&mut self, remote: Option<&str>) {
         self.remote = remote.map(str::to_owned);
+    }
+
+    /// Says why its operations are done, where people should read that in the history.
+    pub fn done_because(&mut self, reason: Option<&str>) {
+        self.reason = reason.map(str::to_owned);
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     pub(crate) fn remote(&self) -> Option<&str> {

@@ -197,9 +197,19 @@ story!(a_copy_goes_on_where_it_stood, async |house: &House| {
         .write(move |tx| catalog::place_hold(tx, &catalog::Hold::Sweep, "backup", Some(now + DAY)))
         .await;
     assert!(hold.is_some());
+    // The second upload of a blob left bytes that are to go.
+    house.push_file("b", "file", "here").await;
+    house.push_file("c", "file", "there").await;
     house.write(|tx| catalog::wake_copy(tx, 100 * DAY)).await;
     let status = house.read(move |tx| catalog::gc_status(tx, now)).await;
     assert!(!status.sweep_held, "the hold was the backup's");
+    let due = house
+        .read(move |tx| catalog::due_tombstones(tx, now + 1000 * DAY, 100))
+        .await;
+    assert!(
+        due.is_empty(),
+        "files that were to go are not in a backup: {due:?}"
+    );
     let grace = 0;
     let early = house
         .write(move |tx| catalog::review_links(tx, now + 100 * DAY, grace, 100))
@@ -208,5 +218,5 @@ story!(a_copy_goes_on_where_it_stood, async |house: &House| {
     let late = house
         .write(move |tx| catalog::review_links(tx, now + 102 * DAY, grace, 100))
         .await;
-    assert_eq!(late.removed, 1);
+    assert_eq!(late.removed, 3);
 });

@@ -87,6 +87,41 @@ story!(
     an_immutable_tag_is_neither_moved_nor_deleted
 );
 
+async fn a_repository_with_immutable_tags_stays_where_they_are_immutable(house: &House) {
+    limit(house, []);
+    for tag in ["v1", "v2", "v3", "v4", "v5", "v6", "latest"] {
+        house.push_image("a", tag, &[tag]).await;
+    }
+    house.push_image("b", "one", &["latest"]).await;
+    let now = house.now();
+    let delete = move |tx: &mut Tx<'_>| catalog::delete_repository(tx, &repo("a"), now, UNDO, None);
+    let rename = move |new: &'static str| {
+        move |tx: &mut Tx<'_>| catalog::rename_repository(tx, &repo("a"), &repo(new), now, None)
+    };
+    for error in [refused(house, delete).await, refused(house, rename("free")).await] {
+        let text = error.to_string();
+        assert!(
+            text.starts_with(
+                "6 immutable tags of a must stay as they are (v1, v2, v3, v4, v5, …; by rule versions)"
+            ),
+            "{text}"
+        );
+    }
+    // Under this name they are as safe.
+    house.write(rename("other")).await;
+    assert!(house.find("other", "v1").await.is_some());
+    let gone = house
+        .write(move |tx| catalog::delete_repository(tx, &repo("b"), now, UNDO, None))
+        .await;
+    assert!(gone.is_some(), "no tag of it is immutable");
+    assert!(house.read(catalog::audit).await.is_empty());
+}
+story!(
+    #[doc = "Neither does a release go with its repository."]
+    repositories,
+    a_repository_with_immutable_tags_stays_where_they_are_immutable
+);
+
 async fn the_same_image_and_other_tags_are_still_taken(house: &House) {
     limit(house, []);
     let image = house.push_image("a", "one", &["v1"]).await;

@@ -44,6 +44,16 @@ pub(crate) fn room_for(storage: &Storage, checks: &mut Vec<Check>) -> Option<Pat
     let folder = root.join("landfall");
     let there = root.ancestors().find(|path| path.exists())?;
     let is_new = !folder.exists();
+    if let Err(error) = store::unfinished_revival(&root) {
+        let fix = match error {
+            store::Error::Reviving { .. } => "wait for its end".to_owned(),
+            _ => format!(
+                "run the same `landfall restore` again, or: rm -r {}.restoring",
+                folder.display()
+            ),
+        };
+        checks.push(Check::problem("restore", error.to_string(), fix).code("LF-STO-006"));
+    }
     checks.push(match takes_files(if is_new { there } else { &folder }) {
         Ok(()) if is_new => Check::note(NAME, format!("{} is new: serve makes it", folder.display())),
         Ok(()) => Check::good(NAME, format!("{} can be written", folder.display())),

@@ -23,6 +23,9 @@ struct Checked<'a> {
     ok: bool,
     errors: &'a [Finding],
     warnings: &'a [Finding],
+    /// What keeps a server from starting, though the configuration is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +46,10 @@ struct Starter<'a> {
 /// Says everything that is wrong, without starting. Exit 3 where the start would be refused.
 pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
     let outcome = load(&arguments.serve);
+    let in_the_way = outcome.as_ref().ok().and_then(|loaded| {
+        let root = super::backup::work::root_of(&loaded.settings)?;
+        store::unfinished_revival(&root).err()
+    });
     let (errors, warnings): (&[Finding], &[Finding]) = match &outcome {
         Ok(loaded) => (&[], &loaded.warnings),
         Err(problems) => (&problems.errors, &problems.warnings),
@@ -53,6 +60,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
             ok: errors.is_empty(),
             errors,
             warnings,
+            refused: in_the_way.as_ref().map(ToString::to_string),
         });
     } else {
         for warning in warnings {
@@ -70,6 +78,10 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<(), Failure> {
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join("\n\n"),
+        )),
+        Ok(_) if in_the_way.is_some() => Err(Failure::held(
+            "LF-STO-006",
+            in_the_way.as_ref().map(ToString::to_string).unwrap_or_default(),
         )),
         Ok(_) if arguments.json => Ok(()),
         Ok(loaded) => {

@@ -82,7 +82,10 @@ fn of_kind(code: &str, error: &registry::Error, text: String) -> Failure {
 /// What a failed operation of the registry means to whoever typed the command.
 pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
     let text = match error {
-        registry::Error::Store(inner @ store::Error::NotEmpty { .. }) => inner.to_string(), // no disk failed
+        // No disk failed.
+        registry::Error::Store(inner @ (store::Error::NotEmpty { .. } | store::Error::Reviving { .. })) => {
+            inner.to_string()
+        }
         error => with_causes(error),
     };
     match error {
@@ -95,10 +98,11 @@ pub(crate) fn failure(code: &str, error: &registry::Error) -> Failure {
         ),
         registry::Error::Backup(_)
         | registry::Error::Bundle(_)
-        | registry::Error::Store(store::Error::NotEmpty { .. })
+        | registry::Error::Store(store::Error::NotEmpty { .. } | store::Error::Reviving { .. })
         | registry::Error::ReadOnly
         | registry::Error::ReadOnlyMode { .. }
         | registry::Error::TagImmutable { .. }
+        | registry::Error::RepositoryImmutable(_)
         | registry::Error::OverQuota(_) => of_kind(code, error, text),
         registry::Error::RepositoryUnknown(_) | registry::Error::Adopt(_) => Failure::missing(code, text),
         registry::Error::Source(SourceError::Folder { source, .. })

@@ -226,6 +226,9 @@ fn print(target: &Target, one: Repository) {
 
 fn rename(arguments: &RenameArguments) -> Result<(), Failure> {
     let (old, new) = (&arguments.repository, &arguments.new);
+    let api = arguments.target.open()?;
+    // Refuses what the rename would be refused for, before anybody is asked.
+    let _: Repository = api.get(&format!("{}/removable?as={}", path(old), encode(new)))?;
     let plan = format!("{old} would become {new}; who asks for {old} then would be told the new name\n");
     if !arguments.consent.asked(&plan, "Rename it?")? {
         return Ok(());
@@ -233,10 +236,7 @@ fn rename(arguments: &RenameArguments) -> Result<(), Failure> {
     let wanted = RepositoryRename {
         name: new.to_string(),
     };
-    let renamed: Repository = arguments
-        .target
-        .open()?
-        .post(&format!("{}/rename", path(old)), &wanted)?;
+    let renamed: Repository = api.post(&format!("{}/rename", path(old)), &wanted)?;
     if arguments.target.json {
         print_json(renamed);
     } else {
@@ -248,7 +248,7 @@ fn rename(arguments: &RenameArguments) -> Result<(), Failure> {
 fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
     let api = arguments.target.open()?;
     let name = &arguments.repository;
-    let shown: Repository = api.get(&path(name))?;
+    let shown: Repository = api.get(&format!("{}/removable", path(name)))?;
     let plan = format!(
         "{name} would be deleted with {} and {}, and {}\n",
         counted(shown.tags, "tag"),

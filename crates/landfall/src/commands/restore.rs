@@ -97,11 +97,16 @@ fn all(arguments: &RestoreArguments) -> Result<(), Failure> {
             root.display(),
             counted(backup.repositories, "repository"),
             counted(backup.tags, "tag"),
-            counted(backup.blobs, "blob"),
-            size(backup.bytes)
+            counted(backup.blobs.saturating_sub(restored.damaged.len() as u64), "blob"),
+            size(backup.bytes.saturating_sub(restored.damaged_bytes))
         ));
+        let hashed = if restored.damaged.is_empty() {
+            "every blob"
+        } else {
+            "each of these blobs"
+        };
         output::line(format!(
-            "every blob was hashed; start it with the configuration that it had: landfall serve --data {}",
+            "{hashed} was hashed; start it with the configuration that it had: landfall serve --data {}",
             root.display()
         ));
     }

@@ -99,7 +99,7 @@ struct Report {
 }
 
 impl Document for Report {
-    const SCHEMA: &'static str = "landfall.scrub/1";
+    const SCHEMA: &'static str = "landfall.scrub.status/1";
 }
 
 /// `5%` -> 500 of 10,000.
@@ -332,7 +332,12 @@ fn text(report: &Report) -> String {
     }];
     match status.oldest_verified_at {
         Some(Time(0)) => lines.push("some files were never read back".to_owned()),
-        Some(oldest) => lines.push(format!("every file was good on {oldest} or later")),
+        Some(oldest) if report.items.is_empty() => {
+            lines.push(format!("every file was good on {oldest} or later"));
+        }
+        Some(oldest) => lines.push(format!(
+            "every file but those below was good on {oldest} or later"
+        )),
         None => {}
     }
     if status.suspects > 0 {

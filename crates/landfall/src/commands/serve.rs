@@ -222,6 +222,9 @@ pub(crate) fn open_store(settings: &Settings, place: &Place) -> Result<FsStore, 
     };
     FsStore::open(&place.root, Arc::new(HostFiles), options).map_err(|error| match &error {
         store::Error::Held { .. } => Failure::held("LF-STO-004", with_causes(&error)),
+        store::Error::Reviving { .. } | store::Error::HalfRevived { .. } => {
+            Failure::held("LF-STO-006", with_causes(&error))
+        }
         store::Error::NoRoom { .. } => Failure::no_room(
             "LF-STO-005",
             format!(

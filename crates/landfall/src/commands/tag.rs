@@ -178,12 +178,13 @@ fn history(arguments: &TagArguments) -> Result<(), Failure> {
     let mut table = Table::new(&[">SEQ", "WHEN", "WHAT", "WAS", "IS", "BY", "FROM"]);
     let none = || "–".to_owned();
     for step in steps {
-        let what = match step.kind {
-            TagStepKind::Set => "set",
-            TagStepKind::Deleted => "deleted",
-            TagStepKind::Trashed => "image deleted",
-            TagStepKind::Restored => "restored",
-            TagStepKind::RolledBack => "rolled back",
+        let what = match (step.kind, &step.reason) {
+            (TagStepKind::Set, Some(reason)) => reason, // from a backup
+            (TagStepKind::Set, None) => "set",
+            (TagStepKind::Deleted, _) => "deleted",
+            (TagStepKind::Trashed, _) => "image deleted",
+            (TagStepKind::Restored, _) => "restored",
+            (TagStepKind::RolledBack, _) => "rolled back",
         };
         // What a rule took came from no address.
         let (by, from) = match step.rule {

@@ -213,6 +213,10 @@ fn a_damaged_backup_is_told_and_refused_and_what_is_left_can_be_had() {
     assert!(!new.join("landfall").exists());
     let partial = landfall.how().run(&[&restore[..], &["--partial"]].concat());
     fails(&partial, 7, &layer);
+    assert!(
+        partial.stdout.contains("5 blobs,") && !partial.stdout.contains("every blob"),
+        "one of six is not there: {partial:?}"
+    );
     let restored = landfall.how().clone().data(&new).start();
     restored.expect_image("b", "1", &image("two"));
     restored.get_blob("a", &layer).expect_error(500, "UNKNOWN");
@@ -235,6 +239,14 @@ fn one_repository_comes_back_into_a_server_that_runs() {
     assert_eq!((&back["state"], &back["tags"]), (&json!("restored"), &json!(1)));
     landfall.expect_image("team/app", "1", &image("one"));
     landfall.expect_image("team/app", "2", &image("new"));
+    assert_eq!(back["tags_besides"], 1, "{back}");
+    let history = landfall.done(&["tag", "history", "team/app:1"]);
+    assert!(history.contains("restored from backup 20"), "{history}");
+    let again = on_data(landfall.how(), &["restore", &to, "--repo", "team/app"]);
+    assert!(
+        again.stdout.contains("1 tag is not in the backup, and stays"),
+        "{again:?}"
+    );
     let copied = on_data(
         landfall.how(),
         &["restore", &to, "--repo", "team/app", "--as", "team/before"],

@@ -79,7 +79,7 @@ fn a_layer_that_rotted_is_found_named_and_healed_by_the_next_push() {
     assert_eq!(quarantine(&landfall), 1);
     let status = landfall.does(&["scrub", "status", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
-    assert_eq!(report["schema"], "landfall.scrub/1");
+    assert_eq!(report["schema"], "landfall.scrub.status/1");
     assert_eq!(report["damaged"], 1);
     let item = &report["items"][0];
     assert_eq!(
@@ -91,7 +91,9 @@ fn a_layer_that_rotted_is_found_named_and_healed_by_the_next_push() {
     assert_eq!(item["needed_by"][0]["tags"][0], "v1");
     let text = landfall.does(&["scrub", "status"]).stdout;
     assert!(
-        text.contains("needed by team/app:v1") && text.contains("--repair-from"),
+        !text.contains("every file was good")
+            && text.contains("needed by team/app:v1")
+            && text.contains("--repair-from"),
         "{text}"
     );
     let doctor = landfall.does(&["doctor"]);

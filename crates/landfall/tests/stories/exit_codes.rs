@@ -50,6 +50,8 @@ const NOT_AS_IT_IS: &str = "
 tag set team/app:v1 latest --yes
 tag delete team/app:v1 --yes
 repo rename team/app other --yes
+repo rename team/app new --dry-run
+repo delete team/app --yes
 trash restore team/app:taken
 retention rm of-file
 retention set ** --name of-file --keep-last 3
@@ -125,8 +127,8 @@ const QUESTIONS: &str = "
 tag rollback team/app:latest
 tag set team/app:new latest
 tag delete team/app:latest
-repo rename team/app new
-repo delete team/app
+repo rename other new
+repo delete other
 trash empty
 gc run --urgent team/app
 retention run

@@ -49,6 +49,7 @@ mod refused_settings;
 mod refused_while_sending;
 mod reload;
 mod restore_one_repository;
+mod restoring;
 mod rules;
 mod settings;
 mod stop_and_go_on;

@@ -208,7 +208,40 @@ fn an_immutable_tag_is_set_once() {
         kept.code == Some(6) && kept.stderr.contains("landfall immutable rm '**'"),
         "{kept:?}"
     );
+    // Nor does it go with its repository, or by way of another name; a look says so too.
+    for args in [
+        &["repo", "delete", REPO, "--dry-run"][..],
+        &["repo", "delete", REPO, "--yes"],
+    ] {
+        let kept = landfall.does(args);
+        assert!(
+            kept.code == Some(6) && kept.stderr.contains("must stay as") && kept.stderr.contains("v1"),
+            "{kept:?}"
+        );
+    }
+    landfall.done(&[
+        "immutable",
+        "set",
+        "team/**",
+        "--tags",
+        "v*",
+        "--except",
+        "v*-rc*",
+    ]);
     landfall.done(&["immutable", "rm", "**"]);
+    for how in ["--dry-run", "--yes"] {
+        let kept = landfall.does(&["repo", "rename", REPO, "free/app", how]);
+        assert!(
+            kept.code == Some(6) && kept.stderr.contains("landfall immutable rm"),
+            "{kept:?}"
+        );
+    }
+    landfall.done(&["repo", "rename", REPO, "team/other", "--yes"]);
+    landfall.done(&["repo", "rename", "team/other", REPO, "--yes"]);
+    landfall.done(&["immutable", "rm", "team/**"]);
+    landfall
+        .log()
+        .expect_line(&["a rule was removed", "team/**", "local:"]);
     landfall.push(REPO, "v1", &second);
 }
 

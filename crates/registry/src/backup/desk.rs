@@ -267,10 +267,13 @@ pub fn kind_of(error: &Error) -> FailureKind {
         | Error::Bundle(
             Bundle::Exists(_) | Bundle::Foreign(_) | Bundle::Gap { .. } | Bundle::DoesNotFit { .. },
         )
-        | Error::Store(store::Error::NotEmpty { .. })
+        | Error::Store(
+            store::Error::NotEmpty { .. } | store::Error::Reviving { .. } | store::Error::HalfRevived { .. },
+        )
         | Error::ReadOnly
         | Error::ReadOnlyMode { .. }
-        | Error::TagImmutable { .. } => FailureKind::Conflict,
+        | Error::TagImmutable { .. }
+        | Error::RepositoryImmutable(_) => FailureKind::Conflict,
         Error::Backup(BackupError::Damaged { .. } | BackupError::Altered { .. })
         | Error::Bundle(Bundle::Damaged { .. } | Bundle::Source { .. }) => FailureKind::Damaged,
         Error::Closing | Error::Backup(BackupError::Stopped) | Error::Bundle(Bundle::Stopped) => {

@@ -55,14 +55,17 @@ pub enum BackupError {
     },
     /// Blobs of it are missing or damaged.
     #[error(
-        "{} of this backup {} missing or damaged{}{first}: `landfall backup verify` names all; --partial restores the rest",
-        counted(*.count, "blob"), either(*.count, "is", "are"), either(*.count, ": ", ", the first is ")
+        "{} of this backup {} missing or damaged{}{first}; no registry was made of it. `landfall backup verify` names all; \
+         --partial restores the rest{}",
+        counted(*.count, "blob"), either(*.count, "is", "are"), either(*.count, ": ", ", the first is "), kept_text(kept.as_deref())
     )]
     Damaged {
         /// How many.
         count: usize,
         /// The first of them, and what is wrong with it.
         first: String,
+        /// Where the good ones of it lie, which another try need not copy again.
+        kept: Option<PathBuf>,
     },
     /// The target's disk is full.
     #[error("no room in {}{}", path.display(), room_text(*room))]
@@ -99,6 +102,16 @@ pub enum BackupError {
     /// Told to stop.
     #[error("stopped before its end: nothing counts as a backup that was not one before")]
     Stopped,
+}
+
+fn kept_text(kept: Option<&Path>) -> String {
+    kept.map_or_else(String::new, |path| {
+        format!(
+            ". The good blobs lie in {}: with --partial, or with --backup TIME of another backup, the same command goes on from \
+             there; or remove that folder",
+            path.display()
+        )
+    })
 }
 
 fn room_text(room: Option<(u64, u64)>) -> String {

@@ -59,6 +59,8 @@ pub struct RepositoryRestored {
     pub manifests_brought: u64,
     /// Tags that lead where they led.
     pub tags: u64,
+    /// Tags that it has besides.
+    pub tags_besides: u64,
 }
 
 impl Registry {
@@ -82,6 +84,7 @@ impl Registry {
             manifests: 0,
             manifests_brought: 0,
             tags: 0,
+            tags_besides: 0,
         };
         let mut reached = Reached {
             blobs_total: source.blobs,
@@ -127,9 +130,19 @@ impl Registry {
             let page: Vec<Brought> = page.into_iter().map(|(_, brought)| brought).collect();
             restored.manifests += page.len() as u64;
             restored.tags += page.iter().map(|one| one.tags.len() as u64).sum::<u64>();
-            restored.manifests_brought += self.bring_manifests(&from.into, page, from.actor.clone()).await?;
+            let reason = Some(format!("restored from backup {}", source.time));
+            restored.manifests_brought += self
+                .bring_manifests_because(&from.into, page, from.actor.clone(), reason)
+                .await?;
         }
+        restored.tags_besides = self.tags_in(&from.into).await?.saturating_sub(restored.tags);
         Ok(restored)
+    }
+
+    async fn tags_in(&self, repo: &RepositoryName) -> Result<u64, Error> {
+        let scope = catalog::Scope::Repository(repo.clone());
+        let usage = move |tx: &mut catalog::Tx<'_>| catalog::usage(tx, &scope);
+        Ok(u64::try_from(self.inner.catalog.read(usage).await?.tags).unwrap_or(0))
     }
 
     async fn bring_one(

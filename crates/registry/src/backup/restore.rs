@@ -45,6 +45,8 @@ pub struct Restored {
     pub backup: BackupRecord,
     /// Blobs that have no good bytes.
     pub damaged: Vec<String>,
+    /// The bytes that those would have.
+    pub damaged_bytes: u64,
 }
 
 /// Makes the data folder `root`, which must be empty, out of a backup.
@@ -83,6 +85,7 @@ pub async fn restore(
         .map_err(Error::from)?;
     Ok(Restored {
         backup: record,
+        damaged_bytes: bad.iter().map(|blob| blob.size).sum(),
         damaged: bad.iter().map(|blob| blob.digest.to_string()).collect(),
     })
 }
@@ -106,6 +109,12 @@ fn fill(
     let record = vault.find(from.time.as_deref())?;
     let catalog = vault.proven(&Vault::catalog(&record.time), &record.catalog)?;
     let copy = CatalogCopy::open(&catalog).map_err(|error| catalog_error(&catalog, &error))?;
+    // What is damaged in a way that no other try mends is found before anything is copied.
+    let mut settings = Vec::with_capacity(record.settings.len());
+    for file in &record.settings {
+        let path = vault.proven(&Vault::settings(&record.time).join(&file.name), file)?;
+        settings.push((file.name.clone(), path));
+    }
     let mut revival = Revival::begin(root)?;
     let mut reached = Reached {
         blobs_total: record.files,
@@ -135,17 +144,22 @@ fn fill(
         }
     }
     if let (Some(first), false) = (first, from.partial) {
+        let kept = if revival.has_blobs() {
+            Some(revival.folder().to_owned())
+        } else {
+            revival.discard()?;
+            None
+        };
         let count = bad.len();
-        return Err(BackupError::Damaged { count, first }.into());
+        return Err(BackupError::Damaged { count, first, kept }.into());
     }
     // Of a try that was cut off, perhaps with another backup: a log beside another catalog would be taken for its own.
     for name in ["catalog", "tls", "secrets"] {
         forget(&revival.folder().join(name), std::fs::remove_dir_all)?;
     }
     forget(&revival.folder().join("htpasswd"), std::fs::remove_file)?;
-    for file in &record.settings {
-        let path = vault.proven(&Vault::settings(&record.time).join(&file.name), file)?;
-        put(&mut revival, Path::new(&file.name), &path)?;
+    for (name, path) in &settings {
+        put(&mut revival, Path::new(name), path)?;
     }
     put(&mut revival, Path::new(CATALOG), &catalog)?;
     Ok(Filled {

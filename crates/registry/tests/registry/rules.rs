@@ -350,13 +350,13 @@ async fn rules_by_command_hold_beside_those_of_the_file_and_over_a_restart() {
         ("file", RuleError::OfFile("file".into())),
         ("none", RuleError::Unknown("none".into())),
     ] {
-        match registry.remove_policy(PolicyKind::Retention, name).await {
+        match registry.remove_policy(PolicyKind::Retention, name, "bee").await {
             Err(Error::Rule(found)) => assert_eq!(found, error),
             other => panic!("{other:?}"),
         }
     }
     registry
-        .remove_policy(PolicyKind::Retention, "mine")
+        .remove_policy(PolicyKind::Retention, "mine", "bee")
         .await
         .unwrap();
     assert_eq!(registry.retention_rules().len(), 1);

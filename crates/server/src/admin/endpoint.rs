@@ -129,7 +129,7 @@ impl Doc {
         RefOr::Ref(Ref::from_schema_name(T::name()))
     }
 
-    fn operation(&self, path: &str) -> Operation {
+    fn operation(&self, method: &Method, path: &str) -> Operation {
         let noun = path[ROOT.len()..].split('/').nth(1).unwrap_or_default();
         let in_path = path
             .split('/')
@@ -151,6 +151,7 @@ impl Doc {
             RequestBodyBuilder::new().content(JSON, content).build()
         });
         OperationBuilder::new()
+            .operation_id(Some(operation_id(method, path)))
             .tag(noun)
             .summary(Some(self.summary))
             .parameters(Some(in_path.chain(in_query)))
@@ -159,6 +160,19 @@ impl Doc {
             .response("default", refused)
             .build()
     }
+}
+
+/// What programs call an operation, made of its method and path, neither of which ever changes: `get_repositories_by_name_tags`.
+fn operation_id(method: &Method, path: &str) -> String {
+    let mut id = method.as_str().to_lowercase();
+    for part in path[ROOT.len()..].split('/').filter(|part| !part.is_empty()) {
+        let (by, word) = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) => ("by_", name),
+            None => ("", part),
+        };
+        id = format!("{id}_{by}{}", word.replace(['-', '.'], "_"));
+    }
+    id
 }
 
 fn word(text: &str) -> ObjectBuilder {
@@ -217,7 +231,7 @@ impl Api {
             }));
         self.router = self.router.route(path, routes);
         self.paths
-            .add_path_operation(path, vec![documented], doc.operation(path));
+            .add_path_operation(path, vec![documented], doc.operation(method, path));
         self.schemas.extend(doc.schemas);
         self
     }
@@ -227,7 +241,7 @@ impl Api {
         let path = "/api/v1/openapi.json";
         let doc = Doc::new("This document: every route, what it takes and what it answers, in OpenAPI 3.1");
         let mut paths = self.paths;
-        paths.add_path_operation(path, vec![HttpMethod::Get], doc.operation(path));
+        paths.add_path_operation(path, vec![HttpMethod::Get], doc.operation(&Method::GET, path));
         let text: Arc<str> = serde_json::to_string_pretty(&document(paths, self.schemas))
             .unwrap_or_default()
             .into();

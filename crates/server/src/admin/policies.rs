@@ -142,6 +142,8 @@ async fn remove(
     call: Call,
     Path((word, name)): Path<(String, String)>,
 ) -> Result<Answer<PolicyRemoved>, Refusal> {
-    call.registry().remove_policy(kind(&word)?, &name).await?;
+    call.registry()
+        .remove_policy(kind(&word)?, &name, call.actor())
+        .await?;
     Ok(Answer(PolicyRemoved { name }))
 }

@@ -187,6 +187,7 @@ fn place(error: &E) -> (StatusCode, &'static str) {
         | E::ReadOnly
         | E::ReadOnlyMode { .. }
         | E::TagImmutable { .. }
+        | E::RepositoryImmutable(_)
         | E::Rule(RuleError::OfFile(_) | RuleError::Broken(..))
         | E::RetentionBusy
         | E::RetentionWaits(_) => (StatusCode::CONFLICT, "LF-API-012"),

@@ -4,8 +4,9 @@ use access::{Delete, Pull, Push};
 use http::Method;
 use oci::RepositoryName;
 use registry::{RepositorySettings, RepositoryView};
+use utoipa::openapi::schema::Type;
 
-use super::{Answer, Api, Call, Doc, Given, Listing, Page, Path, Refusal};
+use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Path, Refusal};
 use crate::api::{Repository, RepositoryDeleted, RepositoryRename, RepositorySet};
 
 pub(super) fn routes(api: Api) -> Api {
@@ -37,6 +38,14 @@ pub(super) fn routes(api: Api) -> Api {
         rename,
         Doc::new("Renames a repository")
             .takes::<RepositoryRename>()
+            .answers::<Repository>(),
+    )
+    .at(
+        &Method::GET,
+        "/api/v1/repositories/{name}/removable",
+        removable,
+        Doc::new("One repository, or why immutable tags keep it from being deleted, or renamed to `as`")
+            .query("as", Type::String, "the new name; a delete is meant if absent")
             .answers::<Repository>(),
     )
     .at(
@@ -98,6 +107,22 @@ async fn rename(
     } else {
         Err(Refusal::conflict(format!("there is a repository {new} already")))
     }
+}
+
+async fn removable(
+    call: Call,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Answer<Repository>, Refusal> {
+    let name: RepositoryName = name.parse()?;
+    let may_delete = call.may(Delete, &name)?;
+    let new: Option<RepositoryName> = params.get("as")?;
+    let may_push = new.map(|new| call.may(Push, &new)).transpose()?;
+    let found = shown(&call, &name).await?;
+    call.registry()
+        .may_repository_go(&may_delete, may_push.as_ref())
+        .await?;
+    Ok(found)
 }
 
 async fn delete(call: Call, Path(name): Path<String>) -> Result<Answer<RepositoryDeleted>, Refusal> {

@@ -64,6 +64,29 @@ async fn what_is_documented_is_served_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn every_operation_has_a_name_of_its_own() {
+    let document = document().await;
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap_or_default();
+            let is_word = |b: u8| b.is_ascii_lowercase() || b == b'_';
+            assert!(
+                name.starts_with(method) && name.bytes().all(is_word),
+                "{method} {path}: {name:?}"
+            );
+            assert!(names.insert(name.to_owned()), "{name} is there twice");
+        }
+    }
+    for known in [
+        "get_openapi_json",
+        "post_repositories_by_name_tags_by_tag_rollback",
+    ] {
+        assert!(names.contains(known), "{known} in {names:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_reference_of_the_document_leads_somewhere_and_requests_take_nothing_unknown() {
     let document = document().await;
     let text = document.to_string();

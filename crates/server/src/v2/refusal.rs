@@ -289,6 +289,9 @@ fn domain_entries(error: &E) -> (StatusCode, Vec<Entry>) {
                 json!({ "tag": tag, "digest": digest.to_string(), "rule": rule }),
             ))]
         }
+        E::RepositoryImmutable(found) => {
+            vec![entry(Some(json!({ "tags": found.some, "rules": found.rules })))]
+        }
         E::OverQuota(refusal) => vec![entry(Some(quota_detail(refusal)))],
         E::BlobTooLarge { .. }
         | E::AlreadyRunning(_)
@@ -347,7 +350,9 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
         | E::ReadOnly
         | E::ReadOnlyMode { .. } => (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported), // code-13
         E::AlreadyRunning(_) => (StatusCode::CONFLICT, Code::Denied),
-        E::TagImmutable { .. } | E::OverQuota(_) => (StatusCode::FORBIDDEN, Code::Denied), // code-12
+        E::TagImmutable { .. } | E::RepositoryImmutable(_) | E::OverQuota(_) => {
+            (StatusCode::FORBIDDEN, Code::Denied) // code-12
+        }
         E::TooManyUploads { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests), // code-14
         E::OutOfOrder(_) => (StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid),
         E::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),

@@ -2,7 +2,8 @@
 //!
 //! `LOCK` is held for life (I13). `FORMAT` is `key = value` lines: version, uuid, incarnation (raised by a restore).
 //! `reserve.bin` is up to 64 MiB that can be given up on a full disk, so that deletions can still be committed.
-//! Fails: `Held`, `Network`, `Split`, `Format`, `Io`, `NoRoom`. All blocks.
+//! No store is begun where a restore is under way or was cut off.
+//! Fails: `Held`, `Reviving`, `HalfRevived`, `Network`, `Split`, `Format`, `Io`, `NoRoom`. All blocks.
 
 use std::any::Any;
 use std::fmt;
@@ -18,6 +19,7 @@ use super::blob::OpenBlobs;
 use super::dir_sync::DirSyncs;
 use super::pool::Pool;
 use super::publish::Shards;
+use super::revival::unfinished_in;
 use super::{BootId, FsOptions, Inner};
 use crate::error::Error;
 use crate::files::{Access, File, Files, Lock, Reserve};
@@ -44,6 +46,7 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
     let root = std::path::absolute(root).map_err(|error| Error::io("find the way to", root, error))?;
     make_folders_to(&*files, &root)?;
     let folder = root.join("landfall");
+    unfinished_in(&*files, &root)?;
     make_folder(&*files, &folder)?;
     let mount = files
         .mount(&folder)
@@ -52,6 +55,11 @@ pub(super) fn open(root: &Path, files: Arc<dyn Files>, options: FsOptions) -> Re
         return Err(Error::Network { path: folder, kind });
     }
     let owned = own(&*files, &folder)?;
+    // Of a restore that began meanwhile: one of the two sees the other.
+    if let Err(error) = unfinished_in(&*files, &root) {
+        let _ = files.unlink(&folder.join("LOCK")); // it may have the name of an empty folder
+        return Err(error);
+    }
     for name in ["uploads", "blobs", "catalog"] {
         make_folder(&*files, &folder.join(name))?;
     }
@@ -130,7 +138,7 @@ pub(super) fn make_folder(files: &dyn Files, path: &Path) -> Result<(), Error> {
         .map_err(|error| Error::not_durable(parent, error))
 }
 
-fn own(files: &dyn Files, folder: &Path) -> Result<Owned, Error> {
+pub(super) fn own(files: &dyn Files, folder: &Path) -> Result<Owned, Error> {
     let path = folder.join("LOCK");
     match files
         .lock(&path)

@@ -48,7 +48,7 @@ pub use forecast::{Forecast, existing};
 pub use orphans::Shard;
 pub use publish::{InFlight, Published};
 pub use reread::{Reread, STEP as REREAD_STEP, Step, Verdict};
-pub use revival::{Revival, Revived};
+pub use revival::{Revival, Revived, unfinished_revival};
 pub use room::Room;
 pub use survey::{Seen, UploadFile};
 pub use upload::{Checkpoint, Intake, Plan, Upload};

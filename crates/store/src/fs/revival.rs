@@ -1,8 +1,9 @@
 //! A store that is made again from a backup: filled aside, and in its place at once when it is whole.
 //!
-//! Everything goes to `<root>/landfall.restoring/`, which no server looks at, and becomes `<root>/landfall/` by one rename at
-//! the end. A revival that was cut off goes on: files that have their name are whole. Blocks.
-//! Units: bytes. Fails: `NotEmpty`, `DigestMismatch` (nothing of it stays), `NoRoom`, `Io`, `NotDurable`.
+//! Everything goes to `<root>/landfall.restoring/`, beside which no server starts, and becomes `<root>/landfall/` by one rename
+//! at the end. Its `LOCK` is held from the first moment, and with it the folder that it becomes. A revival that was cut off
+//! goes on: files that have their name are whole. Blocks.
+//! Units: bytes. Fails: `NotEmpty`, `Reviving`, `DigestMismatch` (nothing of it stays), `NoRoom`, `Io`, `NotDurable`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -12,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::folder::format_text;
+use super::folder::{Owned, format_text, own};
 use crate::error::Error;
+use crate::files::{Files, HostFiles};
 use crate::hash::Hasher;
 use crate::location::Location;
 
@@ -29,6 +31,9 @@ pub struct Revival {
     aside: PathBuf,
     /// Folders whose names are not durable yet.
     touched: BTreeSet<PathBuf>,
+    /// Whether a blob is there, so that another try has less to do.
+    has_blobs: bool,
+    _owned: Owned,
 }
 
 /// What became of a blob.
@@ -45,31 +50,35 @@ impl Revival {
     pub fn begin(root: &Path) -> Result<Self, Error> {
         let root = std::path::absolute(root).map_err(|error| Error::io("find the way to", root, error))?;
         let aside = root.join(ASIDE);
-        match fs::read_dir(&root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("list", &root, error)),
-            Ok(entries) => {
-                for entry in entries {
-                    let name = entry
-                        .map_err(|error| Error::io("list", &root, error))?
-                        .file_name();
-                    // Every new file system of some kinds has the second.
-                    if name != ASIDE && name != "lost+found" {
-                        return Err(Error::NotEmpty {
-                            path: root,
-                            found: name.to_string_lossy().into_owned(),
-                        });
-                    }
-                }
+        must_be_free(&root)?;
+        let mut touched = BTreeSet::new();
+        make_folder(&aside, &mut touched)?;
+        let owned = own(&HostFiles, &aside).map_err(in_our_words)?;
+        // A server that began meanwhile: one of the two sees the other.
+        if let Err(error) = must_be_free(&root) {
+            if !aside.join("blobs").exists() {
+                let _ = fs::remove_dir_all(&aside); // there is nothing in it to go on from
             }
+            return Err(error);
         }
-        let mut revival = Self {
+        Ok(Self {
             root,
             aside,
-            touched: BTreeSet::new(),
-        };
-        revival.make_folder(&revival.aside.clone())?;
-        Ok(revival)
+            touched,
+            has_blobs: false,
+            _owned: owned,
+        })
+    }
+
+    /// Whether another try can go on from what is here.
+    #[must_use]
+    pub fn has_blobs(&self) -> bool {
+        self.has_blobs
+    }
+
+    /// Takes all of it away.
+    pub fn discard(self) -> Result<(), Error> {
+        fs::remove_dir_all(&self.aside).map_err(|error| Error::io("remove", &self.aside, error))
     }
 
     /// Where the folder of the catalog and what else belongs to the owner goes; as `<root>/landfall` later.
@@ -93,9 +102,10 @@ impl Revival {
         self.touched
             .extend(folder.ancestors().take(3).map(Path::to_owned));
         if fs::metadata(&path).is_ok_and(|found| found.len() == size) {
+            self.has_blobs = true;
             return Ok(Revived::There);
         }
-        self.make_folder(&folder)?;
+        make_folder(&folder, &mut self.touched)?;
         let draft = path.with_added_extension("part");
         let mut hasher = Hasher::new(location.digest().algorithm());
         let file = private(&draft)?;
@@ -109,6 +119,7 @@ impl Revival {
             });
         }
         self.settle(file, &draft, &path)?;
+        self.has_blobs = true;
         Ok(Revived::Placed)
     }
 
@@ -116,7 +127,7 @@ impl Revival {
     pub fn put(&mut self, below: &Path, source: &mut dyn Read, from: &Path) -> Result<(), Error> {
         let path = self.aside.join(below);
         let folder = path.parent().map_or_else(|| self.aside.clone(), Path::to_owned);
-        self.make_folder(&folder)?;
+        make_folder(&folder, &mut self.touched)?;
         let draft = path.with_added_extension("part");
         let file = private(&draft)?;
         fill(&file, &draft, source, from, |_| {})?;
@@ -143,19 +154,66 @@ impl Revival {
         self.touched.extend(path.parent().map(Path::to_owned));
         Ok(())
     }
+}
 
-    fn make_folder(&mut self, path: &Path) -> Result<(), Error> {
-        if path.is_dir() {
-            return Ok(());
+/// Fails where a revival of `root` is under way, or was cut off, and there is no store that this would have nothing to do with.
+pub fn unfinished_revival(root: &Path) -> Result<(), Error> {
+    unfinished_in(&HostFiles, root)
+}
+
+pub(super) fn unfinished_in(files: &dyn Files, root: &Path) -> Result<(), Error> {
+    let is_there = |path: &Path| files.mount(path).is_ok();
+    let path = root.join(ASIDE);
+    if !is_there(&path) || is_there(&root.join("landfall/FORMAT")) {
+        return Ok(());
+    }
+    own(files, &path).map_err(in_our_words)?;
+    Err(Error::HalfRevived { path })
+}
+
+/// Who holds a revival is no server.
+fn in_our_words(error: Error) -> Error {
+    match error {
+        Error::Held { path, pid } => Error::Reviving { path, pid },
+        other => other,
+    }
+}
+
+/// Fails where something lies in `root` that no revival left.
+fn must_be_free(root: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|error| Error::io("list", root, error))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::io("list", root, error))?;
+        let name = entry.file_name();
+        // A server that was refused here may have made a folder, which ours can replace while it is empty.
+        let is_husk = || {
+            name == "landfall" && fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_none())
+        };
+        // Every new file system of some kinds has the second.
+        if name != ASIDE && name != "lost+found" && !is_husk() {
+            return Err(Error::NotEmpty {
+                path: root.to_owned(),
+                found: name.to_string_lossy().into_owned(),
+            });
         }
-        if let Some(parent) = path.parent() {
-            self.make_folder(parent)?;
-            self.touched.insert(parent.to_owned());
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", path, error)),
-            _ => Ok(()),
-        }
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path, touched: &mut BTreeSet<PathBuf>) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_folder(parent, touched)?;
+        touched.insert(parent.to_owned());
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make", path, error)),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::Algorithm;
-use store::{Error, FsStore, HostFiles};
+use store::{Error, FsStore, HostFiles, Revival};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -96,6 +96,31 @@ async fn a_second_store_on_the_folder_is_refused_by_name() {
     let id = first.store_id();
     drop(first);
     assert_eq!(open(dir.path(), SMALL).store_id(), id);
+}
+
+#[tokio::test]
+async fn no_store_begins_where_a_revival_goes_on_or_was_cut_off() {
+    let dir = TempDir::new().unwrap();
+    let revival = Revival::begin(dir.path()).unwrap();
+    let refused = || {
+        FsStore::open(dir.path(), Arc::new(HostFiles), SMALL)
+            .map(|_| ())
+            .unwrap_err()
+    };
+    match refused() {
+        Error::Reviving { pid, .. } => assert_eq!(pid, Some(std::process::id())),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(Revival::begin(dir.path()), Err(Error::Reviving { .. })));
+    drop(revival);
+    assert!(matches!(refused(), Error::HalfRevived { .. }));
+    assert!(
+        !dir.path().join("landfall").exists(),
+        "nothing is in the way of the next try"
+    );
+    let revival = Revival::begin(dir.path()).unwrap();
+    revival.finish(Uuid::new_v4(), 2).unwrap();
+    open(dir.path(), SMALL);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::offline::{self, failure};
 use super::progress::{Meter, size};
-use crate::admin::{Table, Target, print_json};
+use crate::admin::{Table, Target, encode, print_json};
 use crate::arguments::whole;
 use crate::failure::Failure;
 use crate::output;
@@ -41,7 +41,7 @@ enum BackupCommand {
     #[command(after_help = "\
 Examples:
   landfall backup list /mnt/disk/landfall
-  landfall backup list /mnt/disk/landfall --json")]
+  landfall backup list --json --server https://registry.example.com --user admin")]
     List(ListArguments),
     /// Read backups back, and say what is damaged
     #[command(after_help = "\
@@ -73,12 +73,11 @@ struct MakeArguments {
 /// Arguments of `backup list`.
 #[derive(Args, Debug)]
 struct ListArguments {
-    /// The folder of backups
+    /// The folder of backups; `backup.to` of the server if absent
     #[arg(value_name = "FOLDER")]
-    folder: PathBuf,
-    /// Answer as JSON
-    #[arg(long)]
-    json: bool,
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// Arguments of `backup verify`.
@@ -106,7 +105,7 @@ struct StatusArguments {
 pub(crate) fn run(arguments: &BackupArguments) -> Result<(), Failure> {
     match &arguments.command {
         None => make(&arguments.make),
-        Some(BackupCommand::List(arguments)) => list(&arguments.folder, arguments.json),
+        Some(BackupCommand::List(arguments)) => list(arguments),
         Some(BackupCommand::Verify(arguments)) => verify(arguments),
         Some(BackupCommand::Status(arguments)) => status(&arguments.target),
     }
@@ -140,10 +139,37 @@ fn make(arguments: &MakeArguments) -> Result<(), Failure> {
     })
 }
 
-fn list(folder: &Path, json: bool) -> Result<(), Failure> {
-    let listed = domain::list(folder).map_err(|error| failure("LF-BAK-001", &error.into()))?;
-    let backups: Vec<Backup> = listed.into_iter().map(Into::into).collect();
-    if json {
+/// Those of a folder here, or of the folder that a server elsewhere uses.
+fn listed(arguments: &ListArguments) -> Result<Vec<Backup>, Failure> {
+    let folder = arguments.folder.as_deref();
+    if arguments.target.is_remote() {
+        let query = folder.map_or_else(String::new, |folder| {
+            format!("?folder={}", encode(&folder.display().to_string()))
+        });
+        let api = arguments.target.open()?;
+        return api.list(&format!("/api/v1/backup/list{query}")).collect();
+    }
+    let configured = match folder {
+        Some(folder) => Some(folder.to_owned()),
+        None => {
+            super::config::settings(&arguments.target.configured().serve())?
+                .settings
+                .backup
+                .to
+        }
+    };
+    let folder = configured.ok_or_else(|| {
+        Failure::usage(
+            "nothing says which folder\n  fix   give FOLDER, or set backup.to in the configuration",
+        )
+    })?;
+    let listed = domain::list(&folder).map_err(|error| failure("LF-BAK-001", &error.into()))?;
+    Ok(listed.into_iter().map(Into::into).collect())
+}
+
+fn list(arguments: &ListArguments) -> Result<(), Failure> {
+    let backups = listed(arguments)?;
+    if arguments.target.json {
         output::json(&List {
             schema: Backup::LIST.to_owned(),
             items: backups,
@@ -152,7 +178,11 @@ fn list(folder: &Path, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if backups.is_empty() {
-        output::line(format!("there is no backup in {} yet", folder.display()));
+        let place = arguments
+            .folder
+            .as_ref()
+            .map_or_else(|| "backup.to".to_owned(), |folder| folder.display().to_string());
+        output::line(format!("there is no backup in {place} yet"));
         return Ok(());
     }
     let mut table = Table::new(&["BACKUP", ">REPOSITORIES", ">TAGS", ">BLOBS", ">SIZE", "NOTES"]);

@@ -213,13 +213,17 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             bytes_brought,
             manifests,
             tags,
-        } => output::line(format!(
-            "{repository} has again what it had at {backup}: {}, {}; {} came from the backup, {}",
-            counted(*tags, "tag"),
-            counted(*manifests, "manifest"),
-            counted(*blobs_brought, "blob"),
-            size(*bytes_brought)
-        )),
+            tags_besides,
+        } => {
+            output::line(format!(
+                "{repository} has again what it had at {backup}: {}, {}; {} came from the backup, {}",
+                counted(*tags, "tag"),
+                counted(*manifests, "manifest"),
+                counted(*blobs_brought, "blob"),
+                size(*bytes_brought)
+            ));
+            say_of_tags_besides(*tags_besides);
+        }
         BackupOutcome::Exported {
             id,
             base,
@@ -247,14 +251,7 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
                     format!(" in {place}")
                 }
             ));
-            if *repositories_deleted > 0 {
-                output::line(format!(
-                    "{} {} deleted or renamed here, and {} there too",
-                    counted(*repositories_deleted, "repository"),
-                    either(*repositories_deleted, "was", "were"),
-                    either(*repositories_deleted, "goes", "go")
-                ));
-            }
+            say_of_deleted(*repositories_deleted);
         }
         BackupOutcome::Imported {
             id,
@@ -278,6 +275,30 @@ pub(crate) fn say(outcome: &BackupOutcome, place: &str) {
             ));
             say_kept(*brought_before, repositories_deleted, tags_left);
         }
+    }
+}
+
+/// Tags of a restored repository that the backup does not have.
+fn say_of_tags_besides(tags: u64) {
+    if tags > 0 {
+        output::line(format!(
+            "{} {} not in the backup, and {}",
+            counted(tags, "tag"),
+            either(tags, "is", "are"),
+            either(tags, "stays", "stay")
+        ));
+    }
+}
+
+/// Repositories whose deletion a bundle carries.
+fn say_of_deleted(repositories: u64) {
+    if repositories > 0 {
+        output::line(format!(
+            "{} {} deleted or renamed here, and {} there too",
+            counted(repositories, "repository"),
+            either(repositories, "was", "were"),
+            either(repositories, "goes", "go")
+        ));
     }
 }
 

@@ -85,7 +85,7 @@ async fn what_is_left_of_a_damaged_backup_can_be_had_and_a_push_mends_the_rest()
     registry.close().await;
     alter(&blob_in(&target, &blobs[0]));
     let refused = restore_to(&house, &target, &root).await;
-    let Err(Error::Backup(BackupError::Damaged { count: 1, first })) = &refused else {
+    let Err(Error::Backup(BackupError::Damaged { count: 1, first, .. })) = &refused else {
         panic!("{refused:?}");
     };
     assert!(first.contains(&blobs[0].to_string()));

@@ -40,7 +40,10 @@ async fn immutable_tags_are_refused_and_kept_by_retention() {
         "latest"
     );
     assert!(leads(&registry, "a:v1").await);
-    registry.remove_policy(PolicyKind::Immutable, "**").await.unwrap();
+    registry
+        .remove_policy(PolicyKind::Immutable, "**", "bee")
+        .await
+        .unwrap();
     assert_eq!(registry.retention_run(None, "bee").await.unwrap().tags, 1);
 }
 

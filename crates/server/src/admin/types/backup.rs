@@ -134,6 +134,9 @@ pub enum BackupOutcome {
         manifests: u64,
         /// Tags that lead where they led.
         tags: u64,
+        /// Tags that it has besides: they are newer, and stay.
+        #[serde(default)]
+        tags_besides: u64,
     },
     /// A bundle is written.
     Exported {
@@ -312,6 +315,7 @@ impl From<domain::RepositoryRestored> for BackupOutcome {
             bytes_brought: restored.bytes_brought,
             manifests: restored.manifests,
             tags: restored.tags,
+            tags_besides: restored.tags_besides,
         }
     }
 }
