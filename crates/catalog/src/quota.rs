@@ -1,16 +1,19 @@
 //! Quotas: a transaction that adds bytes or tags to a repository under a quota counts first, and is undone if the sum has
 //! passed the limit.
 //!
+//! A repository that comes under another name with all it holds (a rename, a restore) is weighed as a whole: each limit that
+//! did not count it before must have room for it.
+//!
 //! Exact with many writers: on PostgreSQL, where they run side by side, each takes one row of its scope first (a stripe of
 //! `usage` that counts nothing), so that the sum which it then reads has everything that was added before. SQLite has one
 //! writer. Nobody without a quota pays for it. Units: bytes of linked blobs, each once per repository, as `usage` counts
-//! them: also those that only the trash holds, until it is emptied. Fails: [`Error::OverQuota`].
+//! them: also those that only the trash holds, of deleted repositories too, until they are collected. Fails: [`Error::OverQuota`].
 
 use crate::Error;
 use crate::guard::{Quota, name_of};
 use crate::repos::Repo;
 use crate::sql::{Row, Tx, values};
-use crate::usage::{NAMESPACE, REPOSITORY, Usage};
+use crate::usage::{NAMESPACE, REPOSITORY, Usage, usage_of};
 
 /// The stripe that counts nothing, and is locked by who counts under a quota.
 const TURN: i64 = -1;
@@ -41,7 +44,7 @@ pub struct OverQuota {
     pub used: i64,
     /// What may be.
     pub limit: i64,
-    /// What would have come.
+    /// What would have come; 0: it is not known, and the limit is passed already.
     pub wanted: i64,
 }
 
@@ -63,6 +66,15 @@ pub(crate) fn claim(tx: &mut Tx<'_>, repo: Repo) -> Result<(), Error> {
     };
     let name = name_of(tx, repo)?;
     let quotas = name.map(|name| guard.quotas_of(&name)).unwrap_or_default();
+    take_turns(tx, repo, &quotas)?;
+    tx.claim(Claimed {
+        repo: repo.id,
+        quotas,
+    });
+    Ok(())
+}
+
+fn take_turns(tx: &mut Tx<'_>, repo: Repo, quotas: &[Quota]) -> Result<(), Error> {
     for (scope, id, is_namespace) in [(NAMESPACE, repo.namespace_id, true), (REPOSITORY, repo.id, false)] {
         if quotas.iter().any(|quota| quota.is_namespace == is_namespace) {
             tx.lock(
@@ -72,10 +84,65 @@ pub(crate) fn claim(tx: &mut Tx<'_>, repo: Repo) -> Result<(), Error> {
             )?;
         }
     }
-    tx.claim(Claimed {
-        repo: repo.id,
-        quotas,
-    });
+    Ok(())
+}
+
+/// Fails where a repository that is seized and gets the name `new`, in the namespace with the number `namespace`, passes a
+/// limit there. A quota that counted it under its old name, as small as it may be by now, has nothing more to count.
+pub(crate) fn admit(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    old: &oci::RepositoryName,
+    new: &oci::RepositoryName,
+    namespace: i64,
+) -> Result<(), Error> {
+    let Some(guard) = tx.guard().filter(|guard| guard.has_quotas()) else {
+        return Ok(());
+    };
+    let before = guard.quotas_of(old);
+    let is_new = |quota: &Quota| {
+        let counts = |one: &Quota| one.name == quota.name && one.is_namespace == quota.is_namespace;
+        !before.iter().any(counts)
+    };
+    let quotas: Vec<Quota> = guard.quotas_of(new).into_iter().filter(is_new).collect();
+    if quotas.is_empty() {
+        return Ok(());
+    }
+    let there = Repo {
+        namespace_id: namespace,
+        ..repo
+    };
+    take_turns(tx, there, &quotas)?;
+    let all = usage_of(tx, repo.id)?;
+    for quota in quotas {
+        // Who is seized has nobody who adds to it, and of what its quota counts it is all.
+        let (bytes, tags) = if quota.is_namespace {
+            used(tx, NAMESPACE, namespace)?
+        } else {
+            (0, 0)
+        };
+        over(&quota, (bytes, tags), all)?;
+    }
+    Ok(())
+}
+
+/// Fails where this much more than what is used passes a limit.
+fn over(quota: &Quota, (bytes, tags): (i64, i64), more: Usage) -> Result<(), Error> {
+    for (limited, limit, used, wanted) in [
+        (Limited::Bytes, quota.bytes, bytes, more.bytes),
+        (Limited::Tags, quota.tags, tags, more.tags),
+    ] {
+        if let Some(limit) = limit.filter(|&limit| wanted > 0 && used.saturating_add(wanted) > limit) {
+            return Err(Error::OverQuota(Box::new(OverQuota {
+                quota: quota.name.clone(),
+                is_namespace: quota.is_namespace,
+                limited,
+                used,
+                limit,
+                wanted,
+            })));
+        }
+    }
     Ok(())
 }
 
@@ -88,44 +155,36 @@ pub(crate) fn check(tx: &mut Tx<'_>, repo: Repo, more: Usage) -> Result<(), Erro
     for quota in quotas {
         let (scope, id) = scope_of(&quota, repo);
         let (bytes, tags) = used(tx, scope, id)?;
-        for (limited, limit, sum, wanted) in [
-            (Limited::Bytes, quota.bytes, bytes, more.bytes),
-            (Limited::Tags, quota.tags, tags, more.tags),
-        ] {
-            if let Some(limit) = limit.filter(|&limit| wanted > 0 && sum > limit) {
-                return Err(Error::OverQuota(Box::new(OverQuota {
-                    quota: quota.name,
-                    is_namespace: quota.is_namespace,
-                    limited,
-                    used: sum - wanted,
-                    limit,
-                    wanted,
-                })));
-            }
-        }
+        over(&quota, (bytes - more.bytes, tags - more.tags), more)?;
     }
     Ok(())
 }
 
-/// Whether so many more bytes would pass a limit, were they added now. Promises nothing.
+/// The limit that so many more bytes and tags would pass, were they added now; 0 bytes: how many is not known. Promises
+/// nothing.
 pub fn would_pass(
     tx: &mut Tx<'_>,
     repository: &oci::RepositoryName,
     quotas: &[Quota],
-    wanted: u64,
+    (bytes, tags): (u64, u64),
 ) -> Result<Option<OverQuota>, Error> {
-    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     for quota in quotas {
-        let used = usage_under(tx, repository, quota)?.0;
-        if let Some(limit) = quota.bytes.filter(|&limit| used.saturating_add(wanted) > limit) {
-            return Ok(Some(OverQuota {
-                quota: quota.name.clone(),
-                is_namespace: quota.is_namespace,
-                limited: Limited::Bytes,
-                used,
-                limit,
-                wanted,
-            }));
+        let used = usage_under(tx, repository, quota)?;
+        for (limited, limit, used, wanted, is_asked) in [
+            (Limited::Bytes, quota.bytes, used.0, whole(bytes), true),
+            (Limited::Tags, quota.tags, used.1, whole(tags), tags > 0),
+        ] {
+            if let Some(limit) = limit.filter(|&limit| is_asked && used.saturating_add(wanted) > limit) {
+                return Ok(Some(OverQuota {
+                    quota: quota.name.clone(),
+                    is_namespace: quota.is_namespace,
+                    limited,
+                    used,
+                    limit,
+                    wanted,
+                }));
+            }
         }
     }
     Ok(None)
@@ -187,24 +246,37 @@ pub fn biggest(
     Ok(found)
 }
 
+/// Those that were deleted count until they are collected.
 fn repositories(tx: &mut Tx<'_>, namespace: &str, limited: Limited) -> Result<Vec<(String, u64)>, Error> {
-    let rows = tx.query(
+    let amount = |row: &Row<'_>| {
+        let at = if limited == Limited::Bytes { 1 } else { 2 };
+        Ok((row.get::<String>(0)?, row.get::<i64>(at)?))
+    };
+    let mut rows = tx.query(
         "SELECT r.name, u.bytes, u.tags FROM namespaces n JOIN repos r ON r.namespace_id = n.id
          JOIN usage u ON u.scope = 2 AND u.scope_id = r.id WHERE n.name = ?1 AND r.deleted_at IS NULL LIMIT ?2",
         values![namespace, LOOKED_AT_MAX],
-        |row: &Row<'_>| {
-            let at = if limited == Limited::Bytes { 1 } else { 2 };
-            Ok((row.get::<String>(0)?, row.get::<i64>(at)?))
-        },
+        amount,
     )?;
+    // Every name of the namespace lies between these: `0` is what follows `/`.
+    let (first, end) = (format!("{namespace}/"), format!("{namespace}0"));
+    let deleted = tx.query(
+        "SELECT r.name, u.bytes, u.tags FROM repos r JOIN usage u ON u.scope = 2 AND u.scope_id = r.id
+         WHERE r.deleted_at IS NOT NULL AND r.name >= ?1 AND r.name < ?2 LIMIT ?3",
+        values![&first, &end, LOOKED_AT_MAX],
+        amount,
+    )?;
+    rows.extend(
+        deleted
+            .into_iter()
+            .map(|(name, amount)| (format!("deleted {name}"), amount)),
+    );
     let mut sums = std::collections::BTreeMap::<String, i64>::new();
     for (name, amount) in rows {
         *sums.entry(name).or_default() += amount;
     }
-    Ok(sums
-        .into_iter()
-        .map(|(name, sum)| (name, u64::try_from(sum).unwrap_or(0)))
-        .collect())
+    let known = |(name, sum): (String, i64)| Some((name, u64::try_from(sum).ok().filter(|&sum| sum > 0)?));
+    Ok(sums.into_iter().filter_map(known).collect())
 }
 
 /// Large blobs, each with a tag whose image has it.

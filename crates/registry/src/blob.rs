@@ -199,10 +199,7 @@ impl Registry {
         let mount = move |tx: &mut catalog::Tx<'_>| {
             catalog::mount_blob(tx, &source, &repository, &digest, now, lease_ms)
         };
-        match self.inner.catalog.write(mount).await {
-            Ok(mounted) => Ok(mounted),
-            Err(error) => Err(self.say_biggest(into.repository(), error.into()).await),
-        }
+        self.write_under_quota(into.repository(), mount).await
     }
 
     /// A repository that has the blob and that the caller may know of.

@@ -42,9 +42,9 @@ impl Registry {
     /// Lets a repository serve a blob whose bytes are here. False if they went meanwhile. Fails: a quota.
     pub(crate) async fn link_stored(&self, repo: &RepositoryName, digest: Digest) -> Result<bool, Error> {
         self.may_write()?;
-        let (repo, now, keep_ms) = (repo.clone(), self.now(), self.rules().lease_ms);
-        let link = move |tx: &mut Tx<'_>| catalog::link_stored(tx, &repo, &digest, now, keep_ms);
-        Ok(self.inner.catalog.write(link).await?)
+        let (to, now, keep_ms) = (repo.clone(), self.now(), self.rules().lease_ms);
+        let link = move |tx: &mut Tx<'_>| catalog::link_stored(tx, &to, &digest, now, keep_ms);
+        self.write_under_quota(repo, link).await
     }
 
     /// Brings a blob by an upload, which hashes it and makes it durable.
@@ -112,7 +112,7 @@ impl Registry {
             }
             Ok(new)
         };
-        Ok(self.inner.catalog.write(put).await?)
+        self.write_under_quota(repo, put).await
     }
 }
 

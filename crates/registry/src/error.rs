@@ -2,7 +2,8 @@
 
 use oci::{Digest, ManifestError, Reference, RepositoryName};
 
-use crate::policies::{QuotaRefusal, RuleError};
+use crate::policies::RuleError;
+use crate::quota::QuotaRefusal;
 use crate::{Gone, UploadStatus};
 
 /// Why an operation was not done.

@@ -95,7 +95,7 @@ impl Registry {
             by.sign(tx);
             catalog::move_tag(tx, &moving)
         };
-        match self.inner.catalog.write(work).await? {
+        match self.write_under_quota(permit.repository(), work).await? {
             TagMoved::NoRepository => Err(self.what_became_of_repository(permit.repository()).await),
             moved => Ok(moved),
         }

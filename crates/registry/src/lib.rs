@@ -67,9 +67,10 @@ pub use jobs::{BackupPlan, GcRun, GcWait, NextRetention};
 pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use mode::Mode;
-pub use policies::{Listed, QuotaRefusal, RuleError, RuleSource};
+pub use policies::{Listed, RuleError, RuleSource};
 pub use policy::Verdict;
 pub use push::{ManifestPush, Precondition, Pushed};
+pub use quota::{QuotaRefusal, QuotaUsed};
 pub use retention::{Decision, RetentionCursor, RetentionPage, RetentionReport, RetentionTotals};
 pub use rules::{IndexRule, Rules, UrlRule, WrittenRules};
 pub use scrub::{

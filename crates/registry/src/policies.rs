@@ -4,11 +4,10 @@
 //! value that is replaced whole, so nobody sees half of a change; the catalog asks the same value in its transactions.
 //! Other servers on one catalog see a change within seconds (`jobs::retention`). Fails: [`RuleError`].
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use catalog::{Guard, Limited, OverQuota, Policy, PolicyKind, Quota};
+use catalog::{Guard, Policy, PolicyKind, Quota};
 use policy::{
     BadRule, ImmutableRule, ImmutableSpec, QuotaRule, QuotaScope, QuotaSpec, RetentionRule, RetentionSpec,
 };
@@ -64,20 +63,11 @@ pub enum RuleError {
     Broken(String, String),
 }
 
-/// A push that a quota refused, and what people should know of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct QuotaRefusal {
-    /// The numbers.
-    pub over: OverQuota,
-    /// What is biggest, and how big.
-    pub biggest: Vec<(String, u64)>,
-}
-
 /// All rules of one moment.
 #[derive(Default, Debug)]
 pub(crate) struct InForce {
     pub(crate) retention: Vec<RetentionRule>,
-    quotas: Vec<QuotaRule>,
+    pub(crate) quotas: Vec<QuotaRule>,
     immutable: Vec<ImmutableRule>,
     pub(crate) mode: Option<(ModeBody, Policy)>,
     lists: Lists,
@@ -386,58 +376,5 @@ impl Guard for InForce {
                 tags: limit(rule.spec().tags),
             })
             .collect()
-    }
-}
-
-impl std::error::Error for QuotaRefusal {}
-
-impl fmt::Display for QuotaRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let over = &self.over;
-        let amount = |n: i64| amount(over.limited, u64::try_from(n).unwrap_or(0));
-        let whose = if over.is_namespace {
-            "all of"
-        } else {
-            "each repository of"
-        };
-        write!(
-            f,
-            "over quota: {whose} {} may have {}; {} {} used, and this needs {} more",
-            over.quota,
-            amount(over.limit),
-            amount(over.used),
-            oci::either(over.used, "is", "are"),
-            amount(over.wanted)
-        )?;
-        for (at, (what, size)) in self.biggest.iter().enumerate() {
-            let before = if at == 0 { "; biggest: " } else { ", " };
-            write!(
-                f,
-                "{before}{what} ({})",
-                crate::policies::amount(over.limited, *size)
-            )?;
-        }
-        match over.limited {
-            Limited::Bytes => f.write_str("; deleted images count until the trash is emptied"),
-            Limited::Tags => f.write_str("; delete tags that nobody needs"),
-        }
-    }
-}
-
-/// `3 tags`, `1.5 GB`.
-fn amount(limited: Limited, n: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [
-        ("TB", 1_000_000_000_000),
-        ("GB", 1_000_000_000),
-        ("MB", 1_000_000),
-        ("kB", 1_000),
-    ];
-    match limited {
-        Limited::Tags => oci::counted(n, "tag"),
-        Limited::Bytes => match UNITS.iter().find(|(_, scale)| n >= *scale) {
-            // Cut, not rounded: it is never said that more is used than is.
-            Some((unit, scale)) => format!("{}.{} {unit}", n / scale, n % scale * 10 / scale),
-            None => format!("{n} B"),
-        },
     }
 }

@@ -99,19 +99,13 @@ impl Registry {
             };
             let to = plan.repo.clone();
             let put = registry
-                .inner
-                .catalog
-                .write(move |tx| {
+                .write_under_quota(&to, move |tx| {
                     tx.asked_from(remote.as_deref());
                     catalog::put_manifest(tx, &plan)
                 })
                 .await;
             drop(place);
-            let put = match put {
-                Ok(put) => put,
-                Err(error) => return Err(registry.say_biggest(&to, error.into()).await),
-            };
-            match put {
+            match put? {
                 PutManifest::Stored { .. } => Ok(pushed),
                 PutManifest::Missing(missing) => Err(Error::Missing(missing)),
                 PutManifest::PreconditionFailed => Err(Error::PreconditionFailed),

@@ -1,6 +1,6 @@
 //! Repositories as a whole: look, give settings, rename, delete. Coming back is a restore like any other.
 //!
-//! Fails: `RepositoryImmutable`, `RepositoryUnknown`, or `Gone` where it is known what became of it.
+//! Fails: `RepositoryImmutable`, `OverQuota` (a rename), `RepositoryUnknown`, or `Gone` where it is known what became of it.
 
 use access::{CatalogPermit, Delete, Permit, Pull, Push};
 use catalog::{Renamed, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews, Tx};
@@ -57,7 +57,7 @@ impl Registry {
             by.sign(tx);
             catalog::rename_repository(tx, &from, &to, now, by.actor())
         };
-        match self.inner.catalog.write(rename).await? {
+        match self.write_under_quota(new.repository(), rename).await? {
             Renamed::Done { .. } => Ok(true),
             Renamed::Taken => Ok(false),
             Renamed::Unknown => Err(self.what_became_of_repository(old.repository()).await),

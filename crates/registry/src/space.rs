@@ -2,7 +2,7 @@
 //!
 //! Counted in steps that hold no reader for long, so a push meanwhile may be in one step and not in another; where nothing
 //! changes, the answer is exact. Work is proportional to what is asked about. Units: bytes, Unix milliseconds.
-//! Fails: `RepositoryUnknown`.
+//! Fails: `RepositoryUnknown`, or `Gone` where it is known what became of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const LINKS: usize = 1000;
 /// Images that one step weighs.
 const IMAGES: usize = 20;
 /// Repositories whose counters one step reads.
-const REPOSITORIES: usize = 1000;
+pub(crate) const REPOSITORIES: usize = 1000;
 
 /// Everything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,8 +83,10 @@ impl Registry {
             manifests: count(usage.manifests),
             tags: count(usage.tags),
         };
-        let space = self.sum_up(usage).await?;
-        space.ok_or_else(|| Error::RepositoryUnknown(name.clone()))
+        match self.sum_up(usage).await? {
+            Some(space) => Ok(space),
+            None => Err(self.what_became_of_repository(name).await),
+        }
     }
 
     /// Repositories after the name `after`, at most `limit`, and whether there are more.
@@ -150,8 +152,8 @@ impl Registry {
         Ok((all, more))
     }
 
-    /// What [`Registry::gc_urgent`] would end: manifests in the trash of a repository, the bytes that they alone hold, and
-    /// when those would be gone.
+    /// What [`Registry::gc_urgent`] would end: manifests in the trash of a repository, the bytes that they or leases alone
+    /// hold, and when those would be gone.
     pub async fn urgent_plan(&self, name: &RepositoryName) -> Result<(u64, u64, i64), Error> {
         let space = self.space_of_repository(name).await?;
         let of = name.clone();
@@ -163,7 +165,7 @@ impl Registry {
         let wait_ms = URGENT_LEASE_MS.saturating_add(self.rules().read_grace_ms);
         Ok((
             trash.manifests,
-            space.sums.trash,
+            space.sums.trash.saturating_add(space.sums.pending_alone),
             self.now().saturating_add(wait_ms),
         ))
     }
@@ -211,7 +213,11 @@ impl Registry {
         Ok(all)
     }
 
-    async fn usage_after(&self, after: String, limit: usize) -> Result<Vec<RepositoryUsage>, Error> {
+    pub(crate) async fn usage_after(
+        &self,
+        after: String,
+        limit: usize,
+    ) -> Result<Vec<RepositoryUsage>, Error> {
         let list = move |tx: &mut catalog::Tx<'_>| catalog::list_usage(tx, &after, limit);
         Ok(self.inner.catalog.read(list).await?)
     }

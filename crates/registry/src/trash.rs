@@ -99,6 +99,7 @@ impl Registry {
         self.may_write()?;
         let (repository, by) = (permit.repository().clone(), By::of(permit));
         let (now, keep_ms) = (self.now(), self.keep_ms());
+        let into = renamed.map_or(repository.clone(), |permit| permit.repository().clone());
         let wish = RestoreWish {
             as_repository: renamed.map(|permit| permit.repository().clone()),
             ..wish
@@ -110,7 +111,7 @@ impl Registry {
             }
             catalog::restore(tx, op, &wish, now, keep_ms, by.actor())
         };
-        Ok(self.inner.catalog.write(work).await?)
+        self.write_under_quota(&into, work).await
     }
 
     /// Ends the undo window of everything that was deleted `older_than_ms` ago or longer, in one repository or in all.

@@ -1,5 +1,6 @@
 //! The end of the undo window (P-PURGE): a manifest in the trash goes for good, with its edges; the links that it held
-//! get a lease, because a client may have been told that a blob is there while an edge held it.
+//! get a lease, because a client may have been told that a blob is there while an edge held it. Not so those of a deleted
+//! repository that cannot come back: nobody can push there any more, so what was told there promises nothing.
 //!
 //! An index goes before the manifests that it lists, so what can be brought back is always whole. Fails: never by halves.
 
@@ -26,21 +27,31 @@ struct Due {
     id: i64,
     body_id: i64,
     repo: Repo,
+    /// Whether its repository was deleted and cannot come back.
+    is_closed: bool,
 }
 
 /// Purges manifests whose undo window ended and that nothing holds, at most `limit`.
 pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<Purged, Error> {
     let due = tx.query(
-        "SELECT m.id, m.body_id, r.id, r.namespace_id, r.name FROM manifests m JOIN repos r ON r.id = m.repo_id
+        "SELECT m.id, m.body_id, r.id, r.namespace_id, r.name,
+           r.deleted_at IS NOT NULL AND (r.purge_at IS NULL
+             OR EXISTS (SELECT 1 FROM ops o WHERE o.id = r.delete_op AND o.state > 0))
+         FROM manifests m JOIN repos r ON r.id = m.repo_id
          WHERE m.purge_at <= ?1 AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id > 0 AND h.kind = ?3
              AND (h.expires_at IS NULL OR h.expires_at > ?1)
              AND h.repo_id = m.repo_id AND (h.manifest_id IS NULL OR h.manifest_id = m.id))
          ORDER BY m.purge_at, m.id LIMIT ?2 @update OF m @skip @keyshare OF r @skip",
         values![now, limit, KEEP],
-        due_row,
+        |row: &Row<'_>| {
+            Ok(Due {
+                is_closed: row.get(5)?,
+                ..due_row(row)?
+            })
+        },
     )?;
-    purge_all(tx, &due, now.saturating_add(lease_ms))
+    purge_all(tx, &due, now, now.saturating_add(lease_ms))
 }
 
 /// Purges what is in the trash of one repository and not held, at most `limit`, whether or not its undo window ended.
@@ -65,7 +76,7 @@ pub fn purge_trash_of(
         values![now, limit, KEEP, repo.id],
         due_row,
     )?;
-    purge_all(tx, &due, now.saturating_add(lease_ms))
+    purge_all(tx, &due, now, now.saturating_add(lease_ms))
 }
 
 /// Links of a repository whose lease ends after `until`, among the `limit` ones after the blob with the number `after`;
@@ -130,16 +141,17 @@ fn due_row(row: &Row<'_>) -> Result<Due, Error> {
             namespace_id: row.get(3)?,
             slot: Slot::of(&row.get::<String>(4)?),
         },
+        is_closed: false,
     })
 }
 
-fn purge_all(tx: &mut Tx<'_>, due: &[Due], leased_until: i64) -> Result<Purged, Error> {
+fn purge_all(tx: &mut Tx<'_>, due: &[Due], now: i64, leased_until: i64) -> Result<Purged, Error> {
     let (mut purged, mut rows) = (Purged::default(), 0);
     for one in due {
         if rows > ROWS_MAX {
             break;
         }
-        if let Some(deleted) = purge_one(tx, one, leased_until)? {
+        if let Some(deleted) = purge_one(tx, one, now, leased_until)? {
             rows += deleted;
             purged.manifests += 1;
         }
@@ -148,7 +160,7 @@ fn purge_all(tx: &mut Tx<'_>, due: &[Due], leased_until: i64) -> Result<Purged, 
 }
 
 /// How many rows went with it; none where somebody is pushing the same document, or listing it, right now.
-fn purge_one(tx: &mut Tx<'_>, due: &Due, leased_until: i64) -> Result<Option<u64>, Error> {
+fn purge_one(tx: &mut Tx<'_>, due: &Due, now: i64, leased_until: i64) -> Result<Option<u64>, Error> {
     // A pusher locks the body before the manifest, and we the other way round: waiting for it could be a deadlock.
     let is_ours = tx.exists(
         "SELECT 1 FROM manifest_bodies WHERE id = ?1 @update @skip",
@@ -169,12 +181,21 @@ fn purge_one(tx: &mut Tx<'_>, due: &Due, leased_until: i64) -> Result<Option<u64
     )?;
     // Who remembers that an edge holds the blobs would not renew their leases, and tell clients that they are here.
     tx.touch(Touched::One(due.repo.slot, Aspect::Blobs));
-    tx.execute(
-        "UPDATE repo_blobs SET review_at = ?3
-         WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)
-           AND (review_at IS NULL OR review_at < ?3)",
-        values![due.repo.id, due.id, leased_until],
-    )?;
+    if due.is_closed {
+        tx.execute(
+            "UPDATE repo_blobs SET review_at = ?3
+             WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)
+               AND (review_at IS NULL OR review_at > ?3)",
+            values![due.repo.id, due.id, now],
+        )?;
+    } else {
+        tx.execute(
+            "UPDATE repo_blobs SET review_at = ?3
+             WHERE repo_id = ?1 AND blob_id IN (SELECT e.blob_id FROM manifest_blobs e WHERE e.manifest_id = ?2)
+               AND (review_at IS NULL OR review_at < ?3)",
+            values![due.repo.id, due.id, leased_until],
+        )?;
+    }
     let id = values![due.id];
     let rows = tx.execute("DELETE FROM manifest_blobs WHERE manifest_id = ?1", id)?
         + tx.execute("DELETE FROM manifest_children WHERE parent_id = ?1", id)?

@@ -2,7 +2,8 @@
 //! once, and from there the way of all manifests. With the first batch it can no more be restored.
 //!
 //! Nobody writes to a deleted repository: writers hold its row, and deleting seizes it. So once no manifest is live, none
-//! comes any more, and the repository is done. Fails: never by halves.
+//! comes any more. What is left are leases, which protect nobody there: they end, and the repository is done. Fails: never
+//! by halves.
 
 use oci::Digest;
 
@@ -13,11 +14,16 @@ use crate::sql::{Row, Tx, values};
 use crate::stamps::Slot;
 use crate::trash::Trashing;
 
+/// Links that a step looks after, for each manifest that it would.
+const LINKS: usize = 8;
+
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct RepositoriesPurged {
     /// Manifests that went to the trash, where their time is over.
     pub trashed: usize,
+    /// Links whose lease ended before its time.
+    pub links: usize,
     /// Repositories that hold no live manifest any more.
     pub repositories: usize,
 }
@@ -55,25 +61,56 @@ pub fn purge_repositories(tx: &mut Tx<'_>, now: i64, limit: usize) -> Result<Rep
         |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if live.is_empty() {
+        let links = end_leases(tx, repo, now, limit.saturating_mul(LINKS))?;
+        if links > 0 {
+            // From here on it cannot come back, as with the first manifest.
+            begin(tx, op)?;
+            return Ok(RepositoriesPurged {
+                links,
+                ..RepositoriesPurged::default()
+            });
+        }
         tx.execute("UPDATE repos SET purge_at = NULL WHERE id = ?1", values![repo.id])?;
         tx.execute("DELETE FROM repo_pulls WHERE repo_id = ?1", values![repo.id])?;
         tx.execute("DELETE FROM repo_pushes WHERE repo_id = ?1", values![repo.id])?;
         tx.execute("DELETE FROM repo_names WHERE repo_id = ?1", values![repo.id])?;
         return Ok(RepositoriesPurged {
-            trashed: 0,
             repositories: 1,
+            ..RepositoriesPurged::default()
         });
     }
-    tx.execute(
-        "UPDATE ops SET state = 1 WHERE id = ?1 AND state = 0",
-        values![op],
-    )?;
+    begin(tx, op)?;
     let mut trashing = Trashing::new(repo, op, now, now);
     for (id, digest) in live {
         trashing.trash(tx, id, &digest)?;
     }
     Ok(RepositoriesPurged {
         trashed: trashing.manifests.len(),
-        repositories: 0,
+        ..RepositoriesPurged::default()
     })
+}
+
+/// Writes down that what the operation deleted cannot come back any more.
+fn begin(tx: &mut Tx<'_>, op: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE ops SET state = 1 WHERE id = ?1 AND state = 0",
+        values![op],
+    )?;
+    Ok(())
+}
+
+/// Lets leases of a repository end now, at most `limit`; how many. One that another step has now ends by itself.
+fn end_leases(tx: &mut Tx<'_>, repo: Repo, now: i64, limit: usize) -> Result<usize, Error> {
+    let leased: Vec<i64> = tx.query(
+        "SELECT l.blob_id FROM repo_blobs l WHERE l.repo_id = ?1 AND l.review_at > ?2 LIMIT ?3 @update OF l @skip",
+        values![repo.id, now, limit],
+        |row: &Row<'_>| row.get(0),
+    )?;
+    for blob in &leased {
+        tx.execute(
+            "UPDATE repo_blobs SET review_at = ?3 WHERE repo_id = ?1 AND blob_id = ?2",
+            values![repo.id, *blob, now],
+        )?;
+    }
+    Ok(leased.len())
 }

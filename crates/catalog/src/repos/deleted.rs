@@ -108,7 +108,7 @@ pub(crate) fn bring_back(
         return Ok(Back::NameTaken(name.clone()));
     }
     if *name != old_name {
-        super::renamed::give_name(tx, repo, name, now)?;
+        super::renamed::give_name(tx, repo, &old_name, name, now)?;
     }
     tx.execute(
         "UPDATE repos SET deleted_at = NULL, delete_op = NULL, purge_at = NULL WHERE id = ?1",

@@ -1,13 +1,14 @@
 //! Renaming a repository: its row gets another name, and everything in it stays as it is.
 //!
 //! The old name is free; it is kept apart, so that whoever asks for it can be told the new one. An upload that is under
-//! way ends under the name that it began with. Fails: the new name is another repository's.
+//! way ends under the name that it began with. Fails: the new name is another repository's, or a quota of it has no room.
 
 use oci::RepositoryName;
 
 use crate::Error;
 use crate::guard::may_go;
 use crate::history::{ChangeKind, OpKind, record_change, record_op};
+use crate::quota;
 use crate::repos::{Repo, ensure_namespace, sort_name};
 use crate::sql::{Row, Tx, values};
 use crate::stamps::Slot;
@@ -43,7 +44,7 @@ pub fn rename_repository(
     }
     may_go(tx, old, Some(new))?;
     let op = record_op(tx, OpKind::RepoRename, repo, old, actor, now)?;
-    give_name(tx, repo, new, now)?;
+    give_name(tx, repo, old, new, now)?;
     tx.execute(
         "INSERT INTO repo_names(name, repo_id, op_id) VALUES (?1, ?2, ?3)
          ON CONFLICT(name) DO UPDATE SET repo_id = excluded.repo_id, op_id = excluded.op_id",
@@ -61,7 +62,13 @@ pub fn rename_repository(
 }
 
 /// Gives a repository that is seized a name that is free. Two who want the same name at once: the second fails.
-pub(super) fn give_name(tx: &mut Tx<'_>, repo: Repo, new: &RepositoryName, now: i64) -> Result<(), Error> {
+pub(super) fn give_name(
+    tx: &mut Tx<'_>,
+    repo: Repo,
+    old: &RepositoryName,
+    new: &RepositoryName,
+    now: i64,
+) -> Result<(), Error> {
     ensure_namespace(tx, new, now)?;
     let namespace: Option<i64> = tx.first(
         "SELECT id FROM namespaces WHERE name = ?1",
@@ -70,6 +77,7 @@ pub(super) fn give_name(tx: &mut Tx<'_>, repo: Repo, new: &RepositoryName, now: 
     )?;
     let namespace = namespace
         .ok_or_else(|| Error::Impossible(format!("the namespace of {new} vanished while it was made")))?;
+    quota::admit(tx, repo, old, new, namespace)?;
     if namespace != repo.namespace_id {
         move_usage(tx, repo, namespace)?;
     }

@@ -30,8 +30,10 @@ pub struct BlobSums {
     pub shared: u64,
     /// Of `unique`: blobs that only manifests in the trash name.
     pub trash: u64,
-    /// Blobs that no manifest here names.
+    /// Blobs that no manifest here names. With `unique` and `shared` this is what counts towards a quota.
     pub pending: u64,
+    /// Those of them that no manifest elsewhere names either.
+    pub pending_alone: u64,
     /// When the last lease of those ends.
     pub pending_until: Option<i64>,
     /// The last blob that was looked at; none at the end.
@@ -122,6 +124,9 @@ impl BlobSums {
     fn add_link(&mut self, link: &Linked) {
         if !link.named {
             self.pending += link.size;
+            if !link.elsewhere {
+                self.pending_alone += link.size;
+            }
             self.pending_until = self.pending_until.max(link.review_at);
         } else if link.elsewhere {
             self.shared += link.size;
@@ -139,6 +144,7 @@ impl BlobSums {
         self.shared += next.shared;
         self.trash += next.trash;
         self.pending += next.pending;
+        self.pending_alone += next.pending_alone;
         self.pending_until = self.pending_until.max(next.pending_until);
         self.last = next.last;
     }

@@ -311,7 +311,8 @@ impl House {
                     let repositories = catalog::purge_repositories(tx, now, 3)?;
                     let purged = catalog::purge(tx, now, LEASE, 3)?;
                     let links = catalog::review_links(tx, now, GRACE, 3)?;
-                    let of_repositories = repositories.trashed + repositories.repositories;
+                    let of_repositories =
+                        repositories.trashed + repositories.links + repositories.repositories;
                     let of_links = links.kept + links.removed;
                     Ok(manifests.seen + of_repositories + purged.manifests + of_links > 0)
                 })

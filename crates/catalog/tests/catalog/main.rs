@@ -20,6 +20,7 @@ mod model;
 mod postgres;
 mod pulls;
 mod pushes;
+mod quotas;
 mod races;
 mod repositories;
 mod restore;

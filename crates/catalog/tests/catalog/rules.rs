@@ -35,7 +35,7 @@ impl Guard for Strict {
     }
 }
 
-fn quota(name: &'static str, bytes: Option<i64>, tags: Option<i64>) -> (&'static str, Quota) {
+pub(crate) fn quota(name: &'static str, bytes: Option<i64>, tags: Option<i64>) -> (&'static str, Quota) {
     let quota = Quota {
         name: name.to_owned(),
         is_namespace: name.ends_with('/'),
@@ -45,12 +45,12 @@ fn quota(name: &'static str, bytes: Option<i64>, tags: Option<i64>) -> (&'static
     (name, quota)
 }
 
-fn limit(house: &House, quotas: impl IntoIterator<Item = (&'static str, Quota)>) {
+pub(crate) fn limit(house: &House, quotas: impl IntoIterator<Item = (&'static str, Quota)>) {
     let quotas = quotas.into_iter().collect();
     house.catalog.set_guard(Arc::new(Strict { quotas }));
 }
 
-async fn refused<T: Send + 'static + std::fmt::Debug>(
+pub(crate) async fn refused<T: Send + 'static + std::fmt::Debug>(
     house: &House,
     operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Error {

@@ -180,6 +180,9 @@ impl World {
             let elsewhere = self.manifests.iter().filter(naming).any(|one| one.repo != repo);
             if here.is_empty() {
                 sums.pending += size;
+                if !elsewhere {
+                    sums.pending_alone += size;
+                }
             } else if elsewhere {
                 sums.shared += size;
             } else {

@@ -86,6 +86,7 @@ fn of_everything(arguments: &DuArguments) -> Result<(), Failure> {
     let pending = &usage.pending;
     for (name, kind) in [
         ("trash", &pending.trash),
+        ("deleted repositories", &pending.repositories),
         ("leased", &pending.leased),
         ("files", &pending.files),
     ] {
@@ -182,6 +183,7 @@ fn table_of(repositories: &[RepositoryUsage]) -> Table {
         ">SHARED",
         ">WOULD FREE",
         ">TRASH",
+        ">PENDING",
         ">TAGS",
         ">MANIFESTS",
     ]);
@@ -192,6 +194,7 @@ fn table_of(repositories: &[RepositoryUsage]) -> Table {
             size(one.shared),
             size(one.would_free),
             size(one.trash),
+            size(one.pending),
             one.tags.to_string(),
             one.manifests.to_string(),
         ]);

@@ -78,8 +78,9 @@ fn status(target: &Target) -> Result<(), Failure> {
     let now = now();
     let mut table = Table::new(&["WAITING", ">COUNT", ">SIZE", "FIRST", "ALL GONE"]);
     let pending = &status.pending;
-    let kinds: [(&str, &PendingKind); 4] = [
+    let kinds: [(&str, &PendingKind); 5] = [
         ("trash", &pending.trash),
+        ("deleted repositories", &pending.repositories),
         ("leased", &pending.leased),
         ("files", &pending.files),
         ("quarantine", &pending.quarantine),

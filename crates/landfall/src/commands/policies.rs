@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use oci::counted;
-use server::api::{ImmutableSpec, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec};
+use server::api::{
+    ImmutableSpec, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec, QuotaUsed,
+};
 
 use super::progress::size;
 use super::tag::print_list;
@@ -113,9 +115,11 @@ pub(crate) struct ImmutableArguments {
 /// Runs one of them.
 pub(crate) fn run_quota(command: &QuotaCommand) -> Result<(), Failure> {
     match command {
-        QuotaCommand::List(arguments) => {
-            list(&arguments.target, "quota", &["MATCH", ">BYTES", ">TAGS", "FROM"])
-        }
+        QuotaCommand::List(arguments) => list(
+            &arguments.target,
+            "quota",
+            &["MATCH", ">BYTES", "USED", ">TAGS", "USED", "FROM"],
+        ),
         QuotaCommand::Set(arguments) => set_quota(arguments),
         QuotaCommand::Rm(arguments) => remove(&arguments.target, "quota", &arguments.name),
     }
@@ -159,18 +163,35 @@ fn list(target: &Target, kind: &str, titles: &[&'static str]) -> Result<(), Fail
         }
     };
     for one in &all {
-        let (first, second) = match &one.rule {
-            PolicyRule::Quota(spec) => (
-                spec.bytes.map_or("–".to_owned(), size),
-                spec.tags.map_or("–".to_owned(), |tags| tags.to_string()),
-            ),
-            PolicyRule::ImmutableTags(spec) => (or(&spec.tags, "all"), or(&spec.except, "–")),
-            PolicyRule::Retention(_) => continue,
-        };
-        table.row([one.name.clone(), first, second, origin(one)]);
+        let name = one.name.clone();
+        match &one.rule {
+            PolicyRule::Quota(spec) => {
+                let [bytes, of_bytes, tags, of_tags] = limits(spec, one.used.as_ref());
+                table.row([name, bytes, of_bytes, tags, of_tags, origin(one)]);
+            }
+            PolicyRule::ImmutableTags(spec) => {
+                table.row([name, or(&spec.tags, "all"), or(&spec.except, "–"), origin(one)]);
+            }
+            PolicyRule::Retention(_) => {}
+        }
     }
     table.print();
     Ok(())
+}
+
+/// Each limit of a quota, and what is used of it: of one that is for each repository, by which.
+fn limits(spec: &QuotaSpec, used: Option<&QuotaUsed>) -> [String; 4] {
+    let by = |amount: String, repository: &Option<String>| match repository {
+        Some(name) => format!("{amount} in {name}"),
+        None => amount,
+    };
+    let none = || "–".to_owned();
+    [
+        spec.bytes.map_or_else(none, size),
+        used.map_or_else(none, |used| by(size(used.bytes), &used.bytes_in)),
+        spec.tags.map_or_else(none, |tags| tags.to_string()),
+        used.map_or_else(none, |used| by(used.tags.to_string(), &used.tags_in)),
+    ]
 }
 
 /// Sets the limits that are given; the other one stays as it is.

@@ -277,9 +277,22 @@ fn over_quota_a_push_is_told_what_is_used_and_what_is_biggest() {
     );
     landfall.delete_manifest("small/app", "pr-1").expect(202);
     landfall.push("small/app", "pr-3", &image);
+    let moved = landfall.does(&["tag", "set", "small/app:zz", "pr-2"]);
+    assert!(moved.stderr.contains("biggest: pr-* (2 tags)"), "{moved:?}");
+    let list = landfall.done(&["quota", "list"]);
     assert!(
-        landfall.done(&["quota", "list"]).contains("100 kB")
-            || landfall.done(&["quota", "list"]).contains("100.0 kB")
+        list.contains("100.0 kB") && list.contains("2 in small/app"),
+        "{list}"
+    );
+    let json = landfall.done_json(&["quota", "list"]);
+    assert_eq!(json["items"][0]["used"]["tags_in"], "small/app");
+    landfall.done(&["repo", "delete", REPO, "--yes"]);
+    assert!(landfall.done(&["du"]).contains("deleted repositories  80."));
+    assert!(landfall.done(&["gc", "status"]).contains("deleted repositories"));
+    let renamed = landfall.does(&["repo", "rename", "elsewhere/app", "team/more", "--yes"]);
+    assert!(
+        renamed.stderr.contains("biggest: deleted team/app (80."),
+        "{renamed:?}"
     );
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It comes as a push comes: what is here already stays, tags are set to where they led at the time of the backup (their
 //! history says so, and who did it), and nothing else is touched. Tags that are newer than the backup stay.
-//! Fails: `BackupError`; blobs that are damaged in the backup stop it before any manifest or tag is changed.
+//! What a quota has no room for is refused before any of it comes. Fails: `OverQuota`, `BackupError`; blobs that are damaged in the backup stop it before any manifest or tag is changed.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -92,6 +92,7 @@ impl Registry {
             ..Reached::default()
         };
         let permit = owner_of(&from.into)?;
+        self.must_have_room(&source, &from.into).await?;
         let mut after = 0;
         loop {
             let page = source
@@ -143,6 +144,36 @@ impl Registry {
         let scope = catalog::Scope::Repository(repo.clone());
         let usage = move |tx: &mut catalog::Tx<'_>| catalog::usage(tx, &scope);
         Ok(u64::try_from(self.inner.catalog.read(usage).await?.tags).unwrap_or(0))
+    }
+
+    /// Whether what comes fits. A repository that is there may have some of the tags: those are counted as they come.
+    async fn must_have_room(&self, source: &Source, into: &RepositoryName) -> Result<(), Error> {
+        if self.quotas_over(into).is_empty() {
+            return Ok(());
+        }
+        let (mut bytes, mut after) = (0_u64, 0);
+        loop {
+            let page = source
+                .ask(move |tx, name| catalog::held_blobs(tx, name, after, PAGE))
+                .await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            let digests = page.iter().map(|blob| blob.digest.clone()).collect();
+            let states = self.states_of(into, digests).await?;
+            let new = page
+                .iter()
+                .zip(states)
+                .filter(|(_, state)| *state != BlobState::Linked);
+            bytes = new.fold(bytes, |sum, (blob, _)| sum.saturating_add(blob.size));
+        }
+        let name = into.clone();
+        let is_here = self
+            .inner
+            .catalog
+            .read(move |tx| catalog::repo_exists(tx, &name))
+            .await?;
+        let tags = if is_here { 0 } else { source.tags };
+        self.room_for_all(into, (bytes, tags)).await
     }
 
     async fn bring_one(
@@ -217,6 +248,7 @@ struct Source {
     name: RepositoryName,
     blobs: u64,
     bytes: u64,
+    tags: u64,
     /// Against somebody who prunes meanwhile.
     _vault: Vault,
 }
@@ -243,6 +275,7 @@ impl Source {
             name: from.name.clone(),
             blobs: u64::try_from(usage.blobs).unwrap_or(0),
             bytes: u64::try_from(usage.bytes).unwrap_or(0),
+            tags: u64::try_from(usage.tags).unwrap_or(0),
             _vault: vault,
         })
     }

@@ -157,7 +157,7 @@ impl Registry {
             let brought = batch.to_vec();
             let bring =
                 move |tx: &mut Tx<'_>| brought.iter().map(|one| catalog::bring_tag(tx, one)).collect();
-            let outcomes: Vec<TagBrought> = self.inner.catalog.write(bring).await?;
+            let outcomes: Vec<TagBrought> = self.write_under_quota(name, bring).await?;
             for (one, outcome) in batch.iter().zip(outcomes) {
                 let why = match outcome {
                     TagBrought::Set => {

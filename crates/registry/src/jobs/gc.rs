@@ -265,7 +265,7 @@ impl Registry {
         run.purged += purged.manifests;
         run.links += links.removed;
         run.blobs += links.blobs;
-        let of_repositories = repositories.trashed + repositories.repositories;
+        let of_repositories = repositories.trashed + repositories.links + repositories.repositories;
         Ok(manifests.seen + of_repositories + purged.manifests + links.kept + links.removed > 0)
     }
 

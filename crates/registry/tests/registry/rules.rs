@@ -3,6 +3,7 @@
 
 mod agree;
 mod limits;
+mod quotas;
 mod untagged;
 
 use oci::{Digest, Reference};

@@ -54,6 +54,8 @@ pub(super) async fn pending(call: &Call) -> Result<(GcPending, bool), Refusal> {
     let rules = call.registry().rules();
     let pending = GcPending {
         trash: kind(status.trash, after_trash(&rules)),
+        // No client counts on what is in them.
+        repositories: kind(status.repositories, rules.read_grace_ms),
         leased: kind(status.leased, rules.read_grace_ms),
         files: kind(status.tombstones, 0),
         quarantine: found(status.orphans, rules.orphan_hold_ms),

@@ -5,7 +5,7 @@ use registry::{Listed, PolicyKind, RuleSource};
 use utoipa::openapi::schema::Type;
 
 use super::{Answer, Api, Call, Doc, Given, Listing, Page, Params, Path, Refusal};
-use crate::api::{Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet};
+use crate::api::{Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaUsed};
 
 const KINDS: [(&str, PolicyKind); 3] = [
     ("retention", PolicyKind::Retention),
@@ -74,6 +74,13 @@ async fn list(call: Call, params: Params, page: Page) -> Result<Listing<Policy>,
     all.retain(|one| after.as_ref().is_none_or(|after| key(one) > *after));
     let more = all.len() > page.limit;
     all.truncate(page.limit);
+    if all.iter().any(|one| matches!(one.rule, PolicyRule::Quota(_))) {
+        let used = registry.quotas_used().await?;
+        for one in &mut all {
+            let counts = matches!(one.rule, PolicyRule::Quota(_)) && one.ignored.is_none();
+            one.used = used.get(&one.name).filter(|_| counts).map(quota_used);
+        }
+    }
     let next = all.last().filter(|_| more).map(key);
     Ok(Listing::new(all, next.as_ref()))
 }
@@ -96,6 +103,16 @@ fn policy<T>(listed: Listed<T>, at: usize, rule: impl Fn(T) -> PolicyRule) -> Po
         set_at,
         ignored: listed.ignored,
         rule: rule(listed.spec),
+        used: None,
+    }
+}
+
+fn quota_used(used: &registry::QuotaUsed) -> QuotaUsed {
+    QuotaUsed {
+        bytes: used.bytes,
+        bytes_in: used.bytes_in.as_ref().map(ToString::to_string),
+        tags: used.tags,
+        tags_in: used.tags_in.as_ref().map(ToString::to_string),
     }
 }
 

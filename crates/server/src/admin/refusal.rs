@@ -236,6 +236,7 @@ fn detail(error: &E) -> Option<Value> {
             Some(json!({ "used_by": by }))
         }
         E::RepositoryUnknown(name) => Some(json!({ "repository": name.to_string() })),
+        E::OverQuota(refusal) => Some(crate::v2::refusal::quota_detail(refusal)),
         _ => None,
     }
 }

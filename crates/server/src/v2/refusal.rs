@@ -376,7 +376,7 @@ fn domain_answer(error: &E) -> (StatusCode, Code) {
 }
 
 /// The numbers of a quota, for programs.
-fn quota_detail(refusal: &registry::QuotaRefusal) -> Value {
+pub(crate) fn quota_detail(refusal: &registry::QuotaRefusal) -> Value {
     let over = &refusal.over;
     let biggest: Vec<Value> = refusal
         .biggest
@@ -388,7 +388,8 @@ fn quota_detail(refusal: &registry::QuotaRefusal) -> Value {
         registry::Limited::Tags => "tags",
     };
     json!({
-        "quota": over.quota, "limited": limited, "used": over.used, "limit": over.limit, "wanted": over.wanted,
+        "quota": over.quota, "limited": limited, "used": over.used, "limit": over.limit,
+        "wanted": Some(over.wanted).filter(|&wanted| wanted > 0),
         "biggest": biggest,
     })
 }

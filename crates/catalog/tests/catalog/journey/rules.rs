@@ -102,7 +102,7 @@ pub(super) async fn rules(house: &House) {
             catalog::set_policy(tx, &policy)?;
             catalog::list_policies(tx)?;
             catalog::remove_policy(tx, PolicyKind::Quota, "large")?;
-            catalog::would_pass(tx, &name, &[large(true), large(false)], 1)?;
+            catalog::would_pass(tx, &name, &[large(true), large(false)], (1, 1))?;
             for (is_namespace, limited) in [
                 (true, Limited::Bytes),
                 (true, Limited::Tags),

@@ -19,8 +19,9 @@ impl Model {
         }
         let mut gone = Vec::new();
         let graves = self.graves.iter_mut();
-        for repo in self.repos.iter_mut().chain(graves.map(|grave| &mut grave.repo)) {
-            repo.purge(self.now);
+        let graves = graves.map(|grave| (&mut grave.repo, grave.is_closed));
+        for (repo, is_closed) in self.repos.iter_mut().map(|repo| (repo, false)).chain(graves) {
+            repo.purge(self.now, is_closed);
             gone.extend(repo.review_links(self.now));
         }
         for blob in gone {
@@ -46,7 +47,7 @@ impl Model {
 }
 
 impl Grave {
-    /// P-PURGE-REPOSITORY: all that is live goes to the trash, due at once.
+    /// P-PURGE-REPOSITORY: all that is live goes to the trash, due at once, and leases end.
     fn end(&mut self, now: i64) {
         self.is_closed = true;
         for (document, live) in std::mem::take(&mut self.repo.live) {
@@ -58,6 +59,9 @@ impl Grave {
             self.repo.trashed.insert(document, in_trash);
         }
         self.repo.tags.clear();
+        for link in self.repo.links.values_mut() {
+            link.review_at = link.review_at.map(|at| at.min(now));
+        }
     }
 }
 
@@ -86,8 +90,8 @@ impl Repo {
         }
     }
 
-    /// P-PURGE: indexes before their children.
-    fn purge(&mut self, now: i64) {
+    /// P-PURGE: indexes before their children. What was told where nobody can push any more is no promise.
+    fn purge(&mut self, now: i64, is_closed: bool) {
         loop {
             let all: Vec<usize> = self.live.keys().chain(self.trashed.keys()).copied().collect();
             let is_listed = |one: usize| {
@@ -101,9 +105,13 @@ impl Repo {
             let Some((&document, _)) = due else { return };
             self.trashed.remove(&document);
             for blob in blobs(document) {
-                self.links
-                    .entry(blob)
-                    .and_modify(|link| link.review_at = Some(later(link.review_at, now + LEASE)));
+                self.links.entry(blob).and_modify(|link| {
+                    link.review_at = Some(if is_closed {
+                        now
+                    } else {
+                        later(link.review_at, now + LEASE)
+                    });
+                });
             }
         }
     }

@@ -21,6 +21,9 @@ pub struct GcStatus {
 pub struct GcPending {
     /// Manifests in the trash; the bytes of the blobs that no live manifest names.
     pub trash: PendingKind,
+    /// Deleted repositories that can come back; all bytes that count for them, shared or not.
+    #[serde(default)]
+    pub repositories: PendingKind,
     /// Repositories' hold on blobs that no manifest names, while clients may still count on it.
     pub leased: PendingKind,
     /// Files that nothing names any more, while readers may be on their way to them.
@@ -30,7 +33,7 @@ pub struct GcPending {
 }
 
 /// Things of one kind that wait.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PendingKind {
     /// How many.
     pub count: u64,
@@ -88,7 +91,7 @@ pub struct GcUrgent {
     pub repository: String,
     /// Manifests in its trash, which cannot be restored then.
     pub manifests: u64,
-    /// Bytes that they alone hold.
+    /// Bytes that they alone hold, and those that no manifest names.
     pub bytes: u64,
     /// When those are gone.
     pub gone_by: Time,

@@ -34,8 +34,8 @@ pub use history::{
 };
 pub use rules::{
     ImmutableSpec, Mode, ModeRequest, Policy, PolicyOrder, PolicyRemoved, PolicyRule, PolicySet, QuotaSpec,
-    RetentionDecision, RetentionReport, RetentionRun, RetentionRunRequest, RetentionSpec, RetentionStatus,
-    RetentionTotals, Untagged,
+    QuotaUsed, RetentionDecision, RetentionReport, RetentionRun, RetentionRunRequest, RetentionSpec,
+    RetentionStatus, RetentionTotals, Untagged,
 };
 pub use scrub::{
     DamageCause, Damaged, DamagedKind, NeededBy, ScrubOrder, ScrubPause, ScrubResumed, ScrubRun, ScrubSource,

@@ -51,6 +51,22 @@ pub struct Policy {
     pub ignored: Option<String>,
     /// What it says.
     pub rule: PolicyRule,
+    /// What is used, of a quota that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<QuotaUsed>,
+}
+
+/// What is used of a quota: of a namespace all of it, else what the repository has that uses most.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+pub struct QuotaUsed {
+    /// Bytes.
+    pub bytes: u64,
+    /// The repository that has most; none for a namespace, or where nothing matches.
+    pub bytes_in: Option<String>,
+    /// Tags.
+    pub tags: u64,
+    /// The repository that has most.
+    pub tags_in: Option<String>,
 }
 
 /// What setting a rule did.
