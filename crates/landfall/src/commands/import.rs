@@ -29,6 +29,9 @@ const CODE: &str = "LF-BDL-002";
 /// Imports.
 pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
     refuse_remote(&arguments.target)?;
+    let request = ImportRequest {
+        file: told(&arguments.file)?,
+    };
     // Before a data folder that is not there yet becomes a registry.
     if let Err(error) = std::fs::metadata(&arguments.file)
         && error.kind() == std::io::ErrorKind::NotFound
@@ -46,9 +49,6 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
         code: CODE,
         target: &arguments.target,
         may_be_new: true,
-    };
-    let request = ImportRequest {
-        file: told(&arguments.file)?,
     };
     work.run(
         "/api/v1/bundles/import",
