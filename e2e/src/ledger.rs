@@ -105,13 +105,34 @@ impl Ledger {
     }
 
     /// A manifest is about to be pushed, perhaps under a tag. Gives the attempt's place in its history.
+    /// One that was deleted brings referrers with it that its delete took, where the collector has not: they are in doubt.
     pub fn try_manifest(&mut self, key: &Key, blobs: Vec<String>, subject: Option<String>) -> usize {
+        let was_deleted = self
+            .manifests
+            .get(key)
+            .is_some_and(|manifest| !manifest.is_certain());
+        if was_deleted {
+            for referrer in self.deleted_referrers(key) {
+                self.try_change(&referrer, true);
+            }
+        }
         let manifest = self.manifests.entry(key.clone()).or_insert(Manifest {
             blobs,
             subject,
             history: History::default(),
         });
         manifest.history.attempt(true)
+    }
+
+    /// The referrers of a manifest that are surely deleted.
+    #[must_use]
+    pub fn deleted_referrers(&self, key: &Key) -> Vec<Key> {
+        let of_it = self.manifests.iter().filter(|((name, _), manifest)| {
+            *name == key.0
+                && manifest.subject.as_ref() == Some(&key.1)
+                && manifest.history.certain() == Some(&false)
+        });
+        of_it.map(|(referrer, _)| referrer.clone()).collect()
     }
 
     /// A manifest that is known is about to go, or to come back.

@@ -192,20 +192,29 @@ impl Deleted {
             (tag.certain() == Some(&None)).then(|| key.clone())
         };
         let tags: Vec<Key> = self.tags.iter().filter_map(free).collect();
+        let mut besides = ledger.deleted_referrers(root);
+        besides.retain(|key| !manifests.contains(key));
         let mut coming = |key: Key| ledger.try_change(&key, true).map(|attempt| (key, attempt));
         let manifests = manifests.into_iter().filter_map(&mut coming).collect();
+        let besides = besides.into_iter().filter_map(&mut coming).collect();
         let mut coming = |key: Key| {
             let attempt = ledger.try_tag(&key, Some(self.key.1.clone()));
             (key, attempt)
         };
         let tags = tags.into_iter().map(&mut coming).collect();
-        Some(Back { manifests, tags })
+        Some(Back {
+            manifests,
+            besides,
+            tags,
+        })
     }
 }
 
 /// What a delete that is taken back may bring.
 struct Back {
     manifests: Vec<(Key, usize)>,
+    /// Referrers that went by another delete: those that an earlier delete of the same manifest took come too.
+    besides: Vec<(Key, usize)>,
     tags: Vec<(Key, usize)>,
 }
 
@@ -215,7 +224,7 @@ impl Back {
         let is_back = |key: &Key| came.contains(&key.1.as_str());
         // Tags lead to the first one.
         let tags_are_back = self.manifests.first().is_some_and(|(root, _)| is_back(root));
-        for (key, attempt) in self.manifests {
+        for (key, attempt) in self.manifests.into_iter().chain(self.besides) {
             let last = if is_back(&key) {
                 Some(attempt)
             } else {
