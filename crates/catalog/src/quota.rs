@@ -127,23 +127,36 @@ pub(crate) fn admit(
 }
 
 /// Fails where this much more than what is used passes a limit.
-fn over(quota: &Quota, (bytes, tags): (i64, i64), more: Usage) -> Result<(), Error> {
-    for (limited, limit, used, wanted) in [
-        (Limited::Bytes, quota.bytes, bytes, more.bytes),
-        (Limited::Tags, quota.tags, tags, more.tags),
-    ] {
-        if let Some(limit) = limit.filter(|&limit| wanted > 0 && used.saturating_add(wanted) > limit) {
-            return Err(Error::OverQuota(Box::new(OverQuota {
-                quota: quota.name.clone(),
-                is_namespace: quota.is_namespace,
-                limited,
-                used,
-                limit,
-                wanted,
-            })));
-        }
+fn over(quota: &Quota, used: (i64, i64), more: Usage) -> Result<(), Error> {
+    match passed(
+        quota,
+        used,
+        (more.bytes, more.tags),
+        (more.bytes > 0, more.tags > 0),
+    ) {
+        Some(over) => Err(Error::OverQuota(Box::new(over))),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The first limit, of those asked for, that so many more bytes and tags would pass.
+fn passed(quota: &Quota, used: (i64, i64), more: (i64, i64), asked: (bool, bool)) -> Option<OverQuota> {
+    [
+        (Limited::Bytes, quota.bytes, used.0, more.0, asked.0),
+        (Limited::Tags, quota.tags, used.1, more.1, asked.1),
+    ]
+    .into_iter()
+    .find_map(|(limited, limit, used, wanted, is_asked)| {
+        let limit = limit.filter(|&limit| is_asked && used.saturating_add(wanted) > limit)?;
+        Some(OverQuota {
+            quota: quota.name.clone(),
+            is_namespace: quota.is_namespace,
+            limited,
+            used,
+            limit,
+            wanted,
+        })
+    })
 }
 
 /// Fails where what was just added passes a limit.
@@ -171,20 +184,9 @@ pub fn would_pass(
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     for quota in quotas {
         let used = usage_under(tx, repository, quota)?;
-        for (limited, limit, used, wanted, is_asked) in [
-            (Limited::Bytes, quota.bytes, used.0, whole(bytes), true),
-            (Limited::Tags, quota.tags, used.1, whole(tags), tags > 0),
-        ] {
-            if let Some(limit) = limit.filter(|&limit| is_asked && used.saturating_add(wanted) > limit) {
-                return Ok(Some(OverQuota {
-                    quota: quota.name.clone(),
-                    is_namespace: quota.is_namespace,
-                    limited,
-                    used,
-                    limit,
-                    wanted,
-                }));
-            }
+        let over = passed(quota, used, (whole(bytes), whole(tags)), (true, tags > 0));
+        if over.is_some() {
+            return Ok(over);
         }
     }
     Ok(None)

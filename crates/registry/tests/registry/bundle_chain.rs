@@ -1,15 +1,15 @@
 //! Bundles one after the other: what each continues, what it says of repositories that went or got another name, and what is
 //! refused where one of them is missing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use oci::{Digest, Reference};
 use policy::{ImmutableRule, ImmutableSpec};
 use registry::bundle::{BundleError, Imported, Since, Written};
 use registry::{Error, Registry, Rules, WrittenRules};
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::{expect_whole, push_image};
+use crate::bundle_rules::{import, led, left};
 use crate::house::{House, delete, pull, push};
 
 /// A source, a site, and a place for the bundles between them.
@@ -75,22 +75,6 @@ impl Way {
         self.here.close().await;
         self.there.close().await;
     }
-}
-
-async fn import(registry: &Registry, path: &Path) -> Result<Imported, Error> {
-    registry
-        .import_bundle(path, Some("bee".to_owned()), |_| {}, &CancellationToken::new())
-        .await
-}
-
-async fn led(registry: &Registry, repository: &str, tag: &str) -> Option<Digest> {
-    let reference: Reference = tag.parse().unwrap();
-    let found = registry.manifest(&pull(repository), &reference).await;
-    found.ok().map(|found| found.stat.digest)
-}
-
-fn left(imported: &Imported) -> Vec<&str> {
-    imported.tags_left.iter().map(|left| left.tag.as_str()).collect()
 }
 
 #[tokio::test]

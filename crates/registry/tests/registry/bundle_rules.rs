@@ -16,19 +16,19 @@ async fn write(registry: &Registry, target: &Path, since: Option<Since>) -> Resu
     registry.write_bundle(target, &[], since, |_| {}, &stop).await
 }
 
-async fn import(registry: &Registry, path: &Path) -> Result<Imported, Error> {
+pub(crate) async fn import(registry: &Registry, path: &Path) -> Result<Imported, Error> {
     registry
         .import_bundle(path, Some("bee".to_owned()), |_| {}, &CancellationToken::new())
         .await
 }
 
-async fn led(registry: &Registry, repository: &str, tag: &str) -> Option<Digest> {
+pub(crate) async fn led(registry: &Registry, repository: &str, tag: &str) -> Option<Digest> {
     let reference: Reference = tag.parse().unwrap();
     let found = registry.manifest(&pull(repository), &reference).await;
     found.ok().map(|found| found.stat.digest)
 }
 
-fn left(imported: &Imported) -> Vec<&str> {
+pub(crate) fn left(imported: &Imported) -> Vec<&str> {
     imported.tags_left.iter().map(|left| left.tag.as_str()).collect()
 }
 
