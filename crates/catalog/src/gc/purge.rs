@@ -14,7 +14,7 @@ use crate::stamps::{Aspect, Slot, Touched};
 use crate::usage::{Usage, count};
 
 /// Rows that one step deletes, about: a large index is purged alone.
-const ROWS_MAX: u64 = 500;
+const ROWS_MAX: u64 = 100;
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -13,10 +13,13 @@ use oci::{Digest, DigestPrefix, RepositoryName};
 use tokio::time::Instant;
 
 use super::rest_after;
+use super::sweep::Swept;
 use crate::{Clock, Error, Registry};
 
-/// Rows of one step: few enough that a client who comes meanwhile waits some milliseconds.
-const BATCH: usize = 64;
+/// Rows of one step: so few that a client who comes meanwhile waits for less time than a pull takes.
+const STEP: usize = 8;
+/// Rows at once where somebody waits for the space.
+const URGENT: usize = 64;
 /// Links that one look at a repository reads.
 const LINKS: usize = 1000;
 /// How long a lease still lasts where space is wanted at once: what no client may be deprived of.
@@ -105,17 +108,18 @@ impl Registry {
         let _turn = self.inner.collector.turn.lock().await;
         let mut run = GcRun::default();
         loop {
-            let began = Instant::now();
-            if !self.step(&mut run).await? {
-                break;
+            let worked = self.collect_some(&mut run).await?;
+            let swept = if run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
+                Swept::default()
+            } else {
+                self.sweep(STEP).await?
+            };
+            run.files += swept.files;
+            run.bytes += swept.bytes;
+            if !worked && !swept.more {
+                return Ok(run);
             }
-            rest_after(began).await;
         }
-        if !run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
-            let swept = self.sweep().await?;
-            (run.files, run.bytes) = (swept.files, swept.bytes);
-        }
-        Ok(run)
     }
 
     /// Ends the undo window of everything in the trash of a repository, and lets its leases end in an hour: for a disk
@@ -130,7 +134,7 @@ impl Registry {
         loop {
             let of = name.clone();
             let step = self
-                .unless_paused(move |tx| catalog::purge_trash_of(tx, &of, now, URGENT_LEASE_MS, BATCH))
+                .unless_paused(move |tx| catalog::purge_trash_of(tx, &of, now, URGENT_LEASE_MS, URGENT))
                 .await?;
             purged += step.manifests;
             if step.manifests == 0 {
@@ -142,7 +146,7 @@ impl Registry {
             let of = name.clone();
             let look = move |tx: &mut Tx<'_>| catalog::leased_links(tx, &of, until, after, LINKS);
             let (leased, last) = self.inner.catalog.read(look).await?;
-            for part in leased.chunks(BATCH) {
+            for part in leased.chunks(URGENT) {
                 let (of, part) = (name.clone(), part.to_vec());
                 self.unless_paused(move |tx| catalog::shorten_leases(tx, &of, &part, until))
                     .await?;
@@ -239,26 +243,26 @@ impl Registry {
         }
     }
 
-    /// One batch of each step. False if nothing was due, or nothing may be done.
-    async fn step(&self, run: &mut GcRun) -> Result<bool, Error> {
+    /// Every step once. False if nothing was due, or nothing may be done.
+    async fn collect_some(&self, run: &mut GcRun) -> Result<bool, Error> {
         run.waits = self.gc_wait().await?;
         if run.waits.is_some() {
             return Ok(false);
         }
         let (now, rules) = (self.now(), self.rules());
         let manifests = self
-            .unless_paused(move |tx| catalog::review_manifests(tx, now, rules.undo_window_ms, BATCH))
+            .step(move |tx| catalog::review_manifests(tx, now, rules.undo_window_ms, STEP))
             .await?;
         let repositories = self
-            .unless_paused(move |tx| catalog::purge_repositories(tx, now, BATCH))
+            .step(move |tx| catalog::purge_repositories(tx, now, STEP))
             .await?;
         let lease_ms = self.rules().lease_ms;
         let purged = self
-            .unless_paused(move |tx| catalog::purge(tx, now, lease_ms, BATCH))
+            .step(move |tx| catalog::purge(tx, now, lease_ms, STEP))
             .await?;
         let read_grace_ms = self.rules().read_grace_ms;
         let links = self
-            .unless_paused(move |tx| catalog::review_links(tx, now, read_grace_ms, BATCH))
+            .step(move |tx| catalog::review_links(tx, now, read_grace_ms, STEP))
             .await?;
         run.trashed += manifests.trashed;
         run.emptied += repositories.trashed;
@@ -267,6 +271,17 @@ impl Registry {
         run.blobs += links.blobs;
         let of_repositories = repositories.trashed + repositories.links + repositories.repositories;
         Ok(manifests.seen + of_repositories + purged.manifests + links.kept + links.removed > 0)
+    }
+
+    /// One step, and a rest after it.
+    async fn step<T: Default + Send + 'static>(
+        &self,
+        step: impl Fn(&mut Tx<'_>) -> Result<T, catalog::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let done = self.unless_paused(step).await?;
+        rest_after(began).await;
+        Ok(done)
     }
 
     /// Runs a step, unless a pause was asked for meanwhile: in one transaction, so that a pause holds from its answer on.

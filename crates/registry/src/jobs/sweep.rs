@@ -10,8 +10,6 @@ use tokio::time::Instant;
 use super::rest_after;
 use crate::{Error, Registry};
 
-/// Tombstones of one round trip.
-const BATCH: usize = 256;
 /// When a file that could not be removed is tried again.
 const RETRY_MS: i64 = 3_600_000;
 
@@ -20,41 +18,38 @@ const RETRY_MS: i64 = 3_600_000;
 pub(crate) struct Swept {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
+    /// Whether more may be due.
+    pub(crate) more: bool,
 }
 
 impl Registry {
-    /// Removes the files of all due tombstones, then the tombstones.
-    pub(crate) async fn sweep(&self) -> Result<Swept, Error> {
-        let mut swept = Swept::default();
-        loop {
-            let (began, now) = (Instant::now(), self.now());
-            let due = self
-                .inner
-                .catalog
-                .read(move |tx| catalog::due_tombstones(tx, now, BATCH))
-                .await?;
-            if due.is_empty() {
-                return Ok(swept);
-            }
-            let last = due.len() < BATCH;
-            let sizes: HashMap<String, u64> = due.into_iter().map(|one| (one.location, one.size)).collect();
-            let (gone, left) = self.remove_each(sizes.keys().cloned().collect()).await;
-            swept.files += gone.len();
-            swept.bytes += gone
-                .iter()
-                .filter_map(|location| sizes.get(location))
-                .sum::<u64>();
-            let later = now + RETRY_MS;
-            let note = move |tx: &mut catalog::Tx<'_>| {
-                catalog::finish_tombstones(tx, &gone)?;
-                catalog::postpone_tombstones(tx, &left, later)
-            };
-            self.inner.catalog.maintain(note).await?;
-            if last {
-                return Ok(swept);
-            }
-            rest_after(began).await;
+    /// Removes the files of due tombstones, at most `limit`, then the tombstones; and rests.
+    pub(crate) async fn sweep(&self, limit: usize) -> Result<Swept, Error> {
+        let (began, now) = (Instant::now(), self.now());
+        let due = self
+            .inner
+            .catalog
+            .read(move |tx| catalog::due_tombstones(tx, now, limit))
+            .await?;
+        if due.is_empty() {
+            return Ok(Swept::default());
         }
+        let more = due.len() == limit;
+        let sizes: HashMap<String, u64> = due.into_iter().map(|one| (one.location, one.size)).collect();
+        let (gone, left) = self.remove_each(sizes.keys().cloned().collect()).await;
+        let swept = Swept {
+            files: gone.len(),
+            bytes: gone.iter().filter_map(|location| sizes.get(location)).sum(),
+            more,
+        };
+        let later = now + RETRY_MS;
+        let note = move |tx: &mut catalog::Tx<'_>| {
+            catalog::finish_tombstones(tx, &gone)?;
+            catalog::postpone_tombstones(tx, &left, later)
+        };
+        self.inner.catalog.maintain(note).await?;
+        rest_after(began).await;
+        Ok(swept)
     }
 
     /// Removes a batch at once; if that fails, one by one, so that one bad file holds up no other.
