@@ -137,7 +137,7 @@ impl Inlet {
             return Poll::Pending;
         }
         let now = state.owed.min(buf.remaining());
-        buf.initialize_unfilled_to(now).fill(0);
+        buf.initialize_unfilled_to(now);
         buf.advance(now);
         state.owed -= now;
         Poll::Ready(Ok(()))

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::chain::{Chain, Link};
 use super::part::Part;
 use super::pool::Buffer;
 use crate::error::Error;
@@ -36,78 +37,72 @@ impl Piece {
     }
 }
 
-/// The hash of all pieces up to one: here, or still with the piece before.
+/// What the hash sees of a piece.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few for each running upload, and a box would be one more allocation for each piece"
-)]
-pub(super) enum Chain {
-    Here(Hasher),
-    Coming(oneshot::Receiver<Hasher>),
+pub(super) enum Hashed {
+    /// It is written elsewhere.
+    Alone(Arc<Piece>),
+    /// It is written by the worker that hashed it, at this offset.
+    Written(Piece, Arc<Part>, u64),
 }
 
-impl Chain {
-    /// Gives the chain up to here to the next piece, with the place where it leaves what it makes of it.
-    pub(super) fn extend(&mut self) -> (Self, oneshot::Sender<Hasher>) {
-        let (link, coming) = oneshot::channel();
-        (std::mem::replace(self, Self::Coming(coming)), link)
-    }
-
-    /// The hash of all pieces. Fails: `Stopping`, if a worker died with it.
-    pub(super) async fn end(&mut self) -> Result<&Hasher, Error> {
-        if let Self::Coming(hasher) = self {
-            *self = Self::Here(hasher.await.map_err(|_| Error::Stopping)?);
-        }
+impl Link for Hashed {
+    fn bytes(&self) -> &[u8] {
         match self {
-            Self::Here(hasher) => Ok(hasher),
-            Self::Coming(_) => Err(Error::Stopping),
+            Self::Alone(piece) => piece.bytes(),
+            Self::Written(piece, ..) => piece.bytes(),
         }
     }
 
-    async fn take(self) -> Result<Hasher, Error> {
+    fn finish(self) -> Result<(), Error> {
         match self {
-            Self::Here(hasher) => Ok(hasher),
-            Self::Coming(hasher) => hasher.await.map_err(|_| Error::Stopping),
+            Self::Alone(_) => Ok(()),
+            // The last owner of the part may have a file to remove: better here than where nothing may block.
+            Self::Written(piece, part, offset) => part.write(piece.bytes(), offset),
         }
     }
 }
 
-/// Writes `piece` at `offset`, and hashes it when the hash of what stands before it is there.
-pub(super) async fn fly(
-    part: Arc<Part>,
-    piece: Piece,
-    offset: u64,
-    chain: Chain,
-    link: oneshot::Sender<Hasher>,
-) -> Result<(), Error> {
-    if piece.bytes().len() < SIDE_BY_SIDE_MIN {
-        let mut hasher = chain.take().await?;
-        let both = spawn_blocking(move || {
-            let written = part.write(piece.bytes(), offset);
-            hasher.update(piece.bytes());
-            // Nobody waits for it where the upload was given up.
-            let _ = link.send(hasher);
-            drop(part); // here, because the last one may have a file to remove
-            written
-        });
-        return both.await.unwrap_or(Err(Error::Stopping));
-    }
-    let piece = Arc::new(piece);
-    let shared = Arc::clone(&piece);
-    let write = spawn_blocking(move || part.write(shared.bytes(), offset));
-    let hashed = hash(piece, chain, link).await;
-    let written = write.await.unwrap_or(Err(Error::Stopping));
-    hashed.and(written)
+/// See the file. Its memory is free when it has landed.
+#[derive(Debug)]
+pub(super) struct Flight {
+    hash: Option<oneshot::Receiver<Result<(), Error>>>,
+    write: Option<JoinHandle<Result<(), Error>>>,
+    outcome: Result<(), Error>,
 }
 
-async fn hash(piece: Arc<Piece>, chain: Chain, link: oneshot::Sender<Hasher>) -> Result<(), Error> {
-    let mut hasher = chain.take().await?;
-    let hash = spawn_blocking(move || {
-        hasher.update(piece.bytes());
-        let _ = link.send(hasher);
-    });
-    hash.await.map_err(|_| Error::Stopping)
+impl Flight {
+    /// Sets `piece` under way to `offset`, as the next of `chain`.
+    pub(super) fn begin(part: Arc<Part>, piece: Piece, offset: u64, chain: &Chain<Hashed>) -> Self {
+        let (hashed, write) = if piece.bytes().len() < SIDE_BY_SIDE_MIN {
+            (Hashed::Written(piece, part, offset), None)
+        } else {
+            let piece = Arc::new(piece);
+            let shared = Arc::clone(&piece);
+            let write = spawn_blocking(move || part.write(shared.bytes(), offset));
+            (Hashed::Alone(piece), Some(write))
+        };
+        Self {
+            hash: Some(chain.add(hashed)),
+            write,
+            outcome: Ok(()),
+        }
+    }
+
+    /// Waits until it is hashed and written. May be dropped and called again.
+    pub(super) async fn land(&mut self) -> Result<(), Error> {
+        if let Some(hash) = &mut self.hash {
+            let hashed = hash.await.unwrap_or(Err(Error::Stopping));
+            self.hash = None;
+            self.outcome = hashed;
+        }
+        if let Some(write) = &mut self.write {
+            let written = write.await.unwrap_or(Err(Error::Stopping));
+            self.write = None;
+            self.outcome = std::mem::replace(&mut self.outcome, Ok(())).and(written);
+        }
+        std::mem::replace(&mut self.outcome, Ok(()))
+    }
 }
 
 /// Feeds the first `size` bytes of the file to `hasher`. Blocks.

@@ -11,6 +11,7 @@
 mod blob;
 mod bring;
 mod cached;
+mod chain;
 mod dir_sync;
 mod flight;
 mod folder;

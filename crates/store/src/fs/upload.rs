@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Algorithm, Digest};
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::flight::{self, Chain, Piece};
+use super::chain::Chain;
+use super::flight::{self, Flight, Hashed, Piece};
 use super::part::Part;
 use super::pool::{Buffer, Writing};
 use super::verified::{Body, Verified};
@@ -63,9 +63,9 @@ pub struct Upload {
     sent: u64,
     filling: Option<Buffer>,
     /// In the order of their bytes.
-    flights: VecDeque<JoinHandle<Result<(), Error>>>,
+    flights: VecDeque<Flight>,
     /// The hash of what was sent.
-    chain: Chain,
+    chain: Chain<Hashed>,
     writing: Option<Writing>,
     failed: bool,
     /// `filling` is with whoever receives the next bytes.
@@ -129,7 +129,7 @@ impl Upload {
             sent: offset,
             filling: None,
             flights: VecDeque::new(),
-            chain: Chain::Here(hasher),
+            chain: Chain::new(hasher),
             writing: None,
             failed: false,
             is_lent: false,
@@ -199,9 +199,8 @@ impl Upload {
         let pool = Arc::clone(&self.store.pool);
         self.writing.get_or_insert_with(|| pool.enter());
         if self.filling.is_some() {
-            // Pieces that share a block are written one after the other.
-            let apart = self.sent.is_multiple_of(pool.block());
-            self.land_but(if apart { FLIGHTS - 1 } else { 0 }).await?;
+            self.land_but(if self.is_apart() { FLIGHTS - 1 } else { 0 })
+                .await?;
             if let Some(full) = self.filling.take() {
                 self.send(Piece::Buffer(full));
             }
@@ -216,18 +215,18 @@ impl Upload {
         Ok(())
     }
 
+    /// Whether the next piece shares no block with one under way; those that do are written one after the other.
+    fn is_apart(&self) -> bool {
+        self.sent.is_multiple_of(self.store.pool.block())
+    }
+
     /// Sets `piece` under way.
     fn send(&mut self, piece: Piece) {
         let offset = self.sent;
         self.sent += piece.bytes().len() as u64;
-        let (chain, link) = self.chain.extend();
-        self.flights.push_back(tokio::spawn(flight::fly(
-            Arc::clone(&self.part),
-            piece,
-            offset,
-            chain,
-            link,
-        )));
+        let part = Arc::clone(&self.part);
+        self.flights
+            .push_back(Flight::begin(part, piece, offset, &self.chain));
     }
 
     /// Waits until at most `most` pieces are under way.
@@ -236,25 +235,25 @@ impl Upload {
             let Some(flight) = self.flights.front_mut() else {
                 break;
             };
-            let landed = flight.await;
+            let landed = flight.land().await;
             self.flights.pop_front();
-            // A worker that died took its part of the hash along.
-            let written = landed.unwrap_or(Err(Error::Stopping));
-            self.failed |= written.is_err();
-            written?;
+            self.failed |= landed.is_err();
+            landed?;
         }
         self.refuse_failed()
     }
 
     /// Everything taken is hashed and with the kernel; the buffers are given back.
     async fn settle(&mut self) -> Result<(), Error> {
-        self.land_but(0).await?;
+        if !self.is_apart() {
+            self.land_but(0).await?;
+        }
         if let Some(buffer) = self.filling.take()
             && !buffer.bytes().is_empty()
         {
             self.send(Piece::Buffer(buffer));
-            self.land_but(0).await?;
         }
+        self.land_but(0).await?;
         self.writing = None;
         Ok(())
     }
@@ -264,7 +263,7 @@ impl Upload {
     pub async fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
         self.refuse_failed()?;
         self.settle().await?;
-        let hash_state = self.chain.end().await?.state();
+        let hash_state = self.chain.hasher()?.state();
         self.part.keep(true);
         Ok(Checkpoint {
             offset: self.offset,
@@ -311,8 +310,7 @@ impl Upload {
         }
         self.settle().await?;
         if algorithm == self.algorithm {
-            let hasher = self.chain.end().await?.clone();
-            return Ok((hasher.finish(), Body::File(part)));
+            return Ok((self.chain.hasher()?.finish(), Body::File(part)));
         }
         let size = self.offset;
         blocking(move || {
@@ -326,8 +324,8 @@ impl Upload {
     /// Drops the bytes and gives their room back.
     pub async fn discard(mut self) {
         self.part.keep(false); // should we be cancelled, the last writer removes the file
-        for flight in self.flights.drain(..) {
-            let _ = flight.await; // its result does not matter any more, only its end
+        for mut flight in self.flights.drain(..) {
+            let _ = flight.land().await; // its result does not matter any more, only its end
         }
         let part = Arc::clone(&self.part);
         if part.has_file()
