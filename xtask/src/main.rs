@@ -114,6 +114,8 @@ const PROGRAM: &str = "LANDFALL_BIN";
 /// Where things are.
 struct House {
     root: PathBuf,
+    /// How the program was compiled that is run.
+    effort: Effort,
 }
 
 impl House {
@@ -122,10 +124,10 @@ impl House {
         self.root.join("target/tools/bin")
     }
 
-    /// The program under test: what `LANDFALL_BIN` names (another build, say), else the release binary.
+    /// The program under test: what `LANDFALL_BIN` names (another build, say), else the static one.
     fn landfall(&self) -> PathBuf {
         let given = std::env::var_os(PROGRAM).and_then(|path| std::path::absolute(path).ok());
-        given.unwrap_or_else(|| release::path(self, Effort::Tested))
+        given.unwrap_or_else(|| release::path(self, self.effort))
     }
 
     #[expect(clippy::unused_self, reason = "asked of the house, like the program itself")]
@@ -139,8 +141,14 @@ fn main() -> ExitCode {
         .parent()
         .unwrap_or(Path::new("."))
         .to_owned();
-    let house = House { root };
-    let done = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // What is measured is what people get.
+    let effort = match command {
+        Command::Bench(_) => Effort::Published,
+        _ => Effort::Tested,
+    };
+    let house = House { root, effort };
+    let done = match command {
         Command::Test { steps } => test(&house, &steps),
         Command::Setup => report(&Step::Programs.run(&house)),
         Command::Memory => report(&checks::release(&house).and_then(|_| memory::run(&house))),
@@ -160,12 +168,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The release program, unless another is given.
+/// The published program, unless another is given.
 fn program_to_measure(house: &House) -> Outcome {
     if house.is_given_a_program() {
         return Ok(Tally::ONE);
     }
-    release::build(house, Effort::Tested)
+    release::build(house, house.effort)
 }
 
 fn published_image(house: &House) -> Outcome {

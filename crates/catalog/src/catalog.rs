@@ -23,6 +23,7 @@ pub struct Catalog {
     engine: Arc<Engine>,
     broken: Broken,
     guard: Arc<RwLock<Option<Arc<dyn Guard>>>>,
+    asked: Arc<AtomicU64>,
 }
 
 enum Engine {
@@ -48,6 +49,7 @@ impl Catalog {
             engine: Arc::new(Engine::Sqlite(engine)),
             broken,
             guard: Arc::default(),
+            asked: Arc::default(),
         })
     }
 
@@ -58,6 +60,7 @@ impl Catalog {
             engine: Arc::new(Engine::Postgres(engine)),
             broken: Broken::default(),
             guard: Arc::default(),
+            asked: Arc::default(),
         })
     }
 
@@ -67,6 +70,7 @@ impl Catalog {
         &self,
         operation: impl FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.enqueue(self.writes(), self.guarded(operation), Lane::Foreground)
             .await
     }
@@ -136,6 +140,7 @@ impl Catalog {
     /// write too: then nothing may be kept.
     #[must_use]
     pub fn stamp(&self, repository: &RepositoryName, aspect: Aspect) -> Option<Stamp> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match &*self.engine {
             Engine::Sqlite(engine) => Some(engine.stamps.now(Slot::of(repository), aspect)),
             Engine::Postgres(_) => None,
@@ -149,6 +154,12 @@ impl Catalog {
             Engine::Sqlite(engine) => Some(engine.stamps.of_any()),
             Engine::Postgres(_) => None,
         }
+    }
+
+    /// How often clients wanted something so far, stamps or writes: while it grows, work that nobody waits for is in their way.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Whether a commit failed to reach the disk. Writes are refused from then on; reads go on.

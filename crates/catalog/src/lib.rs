@@ -103,8 +103,8 @@ pub use recorded::{
 pub use referrers::{Referrer, Referrers, ReferrersPage, ReferrersWanted, list_referrers};
 pub use repos::{
     Renamed, RepositoriesPage, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews,
-    delete_repository, list_repositories, rename_repository, repo_exists, repository_view, repository_views,
-    set_repository,
+    delete_repository, list_repositories, may_rename, rename_repository, repo_exists, repository_view,
+    repository_views, set_repository,
 };
 pub use restore::{RestoreWish, Restored, TakenTag, restore};
 pub use retention::{

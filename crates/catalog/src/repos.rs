@@ -11,7 +11,7 @@ mod views;
 pub(crate) use deleted::{Back, bring_back, is_in_trash};
 pub use deleted::{RepositoryDeleted, delete_repository};
 pub(crate) use renamed::new_name_of;
-pub use renamed::{Renamed, rename_repository};
+pub use renamed::{Renamed, may_rename, rename_repository};
 pub(crate) use settings::undo_ms;
 pub use settings::{RepositorySettings, set_repository};
 pub use views::{RepositoryView, RepositoryViews, repository_view, repository_views};

@@ -91,11 +91,17 @@ impl fmt::Display for Gone {
                 target
             }
         };
-        match self.until.filter(|&until| until > self.now) {
-            Some(until) => write!(
+        // What was emptied by hand, or never had a window, ends with its beginning.
+        match self.until.filter(|&until| until > self.at) {
+            Some(until) if until > self.now => write!(
                 f,
                 "; `landfall trash restore {target}` brings it back until {}",
                 day(until, self.now)
+            ),
+            Some(_) => write!(
+                f,
+                "; its undo window is over, but it is still there: until it is collected, `landfall trash restore \
+                 {target}` brings it back"
             ),
             None => f.write_str(", and the time to bring it back is over"),
         }
@@ -242,6 +248,11 @@ mod tests {
         );
         assert_eq!(
             gone(tag.clone(), Fate::Deleted, Some(NOW - 1)),
+            "team/app:1.2 was deleted 3 minutes ago by busy; its undo window is over, but it is still there: until it \
+             is collected, `landfall trash restore team/app:1.2` brings it back"
+        );
+        assert_eq!(
+            gone(tag.clone(), Fate::Deleted, Some(NOW - 3 * MINUTE)),
             "team/app:1.2 was deleted 3 minutes ago by busy, and the time to bring it back is over"
         );
         assert_eq!(

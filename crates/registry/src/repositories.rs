@@ -50,13 +50,22 @@ impl Registry {
 
     /// Renames a repository. False if there is one of the new name.
     pub async fn rename_repository(&self, old: &Permit<Delete>, new: &Permit<Push>) -> Result<bool, Error> {
-        self.may_write()?;
         let (from, to, by) = (old.repository().clone(), new.repository().clone(), By::of(old));
         let now = self.now();
         let rename = move |tx: &mut Tx<'_>| {
             by.sign(tx);
             catalog::rename_repository(tx, &from, &to, now, by.actor())
         };
+        self.renamed(old, new, rename).await
+    }
+
+    async fn renamed(
+        &self,
+        old: &Permit<Delete>,
+        new: &Permit<Push>,
+        rename: impl FnMut(&mut Tx<'_>) -> Result<Renamed, catalog::Error> + Send + 'static,
+    ) -> Result<bool, Error> {
+        self.may_write()?;
         match self.write_under_quota(new.repository(), rename).await? {
             Renamed::Done { .. } => Ok(true),
             Renamed::Taken => Ok(false),
@@ -64,15 +73,20 @@ impl Registry {
         }
     }
 
-    /// Fails as deleting a repository would, or renaming it to `new`, where immutable tags forbid that.
-    pub async fn may_repository_go(
-        &self,
-        old: &Permit<Delete>,
-        new: Option<&Permit<Push>>,
-    ) -> Result<(), Error> {
-        let (name, new) = (old.repository().clone(), new.map(|new| new.repository().clone()));
-        let ask = move |tx: &mut Tx<'_>| catalog::may_go(tx, &name, new.as_ref());
+    /// Fails as deleting a repository would.
+    pub async fn may_be_deleted(&self, permit: &Permit<Delete>) -> Result<(), Error> {
+        self.may_delete()?;
+        let name = permit.repository().clone();
+        let ask = move |tx: &mut Tx<'_>| catalog::may_go(tx, &name, None);
         Ok(self.inner.catalog.write(ask).await?)
+    }
+
+    /// Fails as renaming a repository would, and does nothing. False if there is one of the new name.
+    pub async fn may_be_renamed(&self, old: &Permit<Delete>, new: &Permit<Push>) -> Result<bool, Error> {
+        let (from, to) = (old.repository().clone(), new.repository().clone());
+        let now = self.now();
+        let ask = move |tx: &mut Tx<'_>| catalog::may_rename(tx, &from, &to, now);
+        self.renamed(old, new, ask).await
     }
 
     /// Deletes a repository with all that it holds; it can be brought back until the undo window ends.

@@ -13,8 +13,8 @@ use crate::sql::{Row, Tx, values};
 use crate::stamps::{Aspect, Slot, Touched};
 use crate::usage::{Usage, count};
 
-/// Rows that one step deletes, about: a large index is purged alone.
-const ROWS_MAX: u64 = 100;
+/// Rows that one step deletes for each manifest that it may take, about: a large index is purged alone.
+const ROWS_EACH: u64 = 8;
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -51,7 +51,7 @@ pub fn purge(tx: &mut Tx<'_>, now: i64, lease_ms: i64, limit: usize) -> Result<P
             })
         },
     )?;
-    purge_all(tx, &due, now, now.saturating_add(lease_ms))
+    purge_all(tx, &due, now, now.saturating_add(lease_ms), limit)
 }
 
 /// Purges what is in the trash of one repository and not held, at most `limit`, whether or not its undo window ended.
@@ -76,7 +76,7 @@ pub fn purge_trash_of(
         values![now, limit, KEEP, repo.id],
         due_row,
     )?;
-    purge_all(tx, &due, now, now.saturating_add(lease_ms))
+    purge_all(tx, &due, now, now.saturating_add(lease_ms), limit)
 }
 
 /// Links of a repository whose lease ends after `until`, among the `limit` ones after the blob with the number `after`;
@@ -145,10 +145,17 @@ fn due_row(row: &Row<'_>) -> Result<Due, Error> {
     })
 }
 
-fn purge_all(tx: &mut Tx<'_>, due: &[Due], now: i64, leased_until: i64) -> Result<Purged, Error> {
+fn purge_all(
+    tx: &mut Tx<'_>,
+    due: &[Due],
+    now: i64,
+    leased_until: i64,
+    limit: usize,
+) -> Result<Purged, Error> {
+    let rows_max = ROWS_EACH.saturating_mul(limit as u64);
     let (mut purged, mut rows) = (Purged::default(), 0);
     for one in due {
-        if rows > ROWS_MAX {
+        if rows > rows_max {
             break;
         }
         if let Some(deleted) = purge_one(tx, one, now, leased_until)? {

@@ -61,6 +61,18 @@ pub fn rename_repository(
     Ok(Renamed::Done { op })
 }
 
+/// What [`rename_repository`] would do or be refused for; does nothing.
+pub fn may_rename(
+    tx: &mut Tx<'_>,
+    old: &RepositoryName,
+    new: &RepositoryName,
+    now: i64,
+) -> Result<Renamed, Error> {
+    let renamed = rename_repository(tx, old, new, now, None)?;
+    tx.give_up();
+    Ok(renamed)
+}
+
 /// Gives a repository that is seized a name that is free. Two who want the same name at once: the second fails.
 pub(super) fn give_name(
     tx: &mut Tx<'_>,

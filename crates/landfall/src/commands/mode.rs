@@ -65,7 +65,7 @@ pub(super) fn causes(mode: &Mode) -> Vec<(String, &'static str)> {
     let mut causes = Vec::new();
     if mode.by_setting {
         causes.push((
-            "by the setting storage.maintenance.readonly".to_owned(),
+            "by the setting storage.maintenance.readonly.enabled".to_owned(),
             "storage.maintenance.readonly.enabled: false in the configuration, then SIGHUP or a new start",
         ));
     }

@@ -255,7 +255,7 @@ fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
         counted(shown.manifests, "manifest"),
         match shown.undo_window_seconds {
             Some(0) => "could not come back: its undo window is 0",
-            _ => "could come back for as long as its undo window lasts",
+            Some(_) | None => "could come back for as long as its undo window lasts",
         }
     );
     if !arguments.consent.asked(&plan, "Delete it?")? {

@@ -262,7 +262,7 @@ fn the_doctor_says_who_refuses_writes_and_how_that_ends() {
         panic!("by the setting alone")
     };
     assert!(
-        found.contains("by the setting storage.maintenance.readonly"),
+        found.contains("by the setting storage.maintenance.readonly.enabled"),
         "{found}"
     );
     assert!(fix.contains("readonly.enabled: false"), "{fix}");

@@ -68,6 +68,11 @@ fn without_an_undo_window_deletes_are_for_good_and_the_start_says_so() {
     );
     let restored = landfall.does(&["trash", "restore", "team/app:latest"]);
     assert_eq!(restored.code, Some(5), "{restored:?}");
+    let plan = landfall.done(&["repo", "delete", REPO, "--dry-run"]);
+    assert!(
+        plan.contains("could not come back: its undo window is 0"),
+        "{plan}"
+    );
 }
 
 #[test]

@@ -13,11 +13,10 @@ use oci::{Digest, DigestPrefix, RepositoryName};
 use tokio::time::Instant;
 
 use super::rest_after;
+use super::stride::Stride;
 use super::sweep::Swept;
 use crate::{Clock, Error, Registry};
 
-/// Rows of one step: so few that a client who comes meanwhile waits for less time than a pull takes.
-const STEP: usize = 8;
 /// Rows at once where somebody waits for the space.
 const URGENT: usize = 64;
 /// Links that one look at a repository reads.
@@ -81,7 +80,7 @@ impl GcWait {
 /// What the collector remembers between two turns.
 pub(crate) struct Collector {
     /// Held for a turn: two at once would only be in each other's way.
-    turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<Stride>,
     /// The start, by the clock that nobody sets.
     started_boot_ms: i64,
     /// How far the wall clock was ahead of the other one when we last looked.
@@ -91,7 +90,7 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
         Self {
-            turn: tokio::sync::Mutex::new(()),
+            turn: tokio::sync::Mutex::new(Stride::new()),
             started_boot_ms: clock.boot_ms(),
             ahead_ms: Mutex::new(clock.now_ms().saturating_sub(clock.boot_ms())),
         }
@@ -105,14 +104,14 @@ impl Collector {
 impl Registry {
     /// Collects all that is due, and says what was done.
     pub async fn gc_run(&self) -> Result<GcRun, Error> {
-        let _turn = self.inner.collector.turn.lock().await;
+        let mut stride = self.inner.collector.turn.lock().await;
         let mut run = GcRun::default();
         loop {
-            let worked = self.collect_some(&mut run).await?;
+            let worked = self.collect_some(&mut run, &mut stride).await?;
             let swept = if run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
                 Swept::default()
             } else {
-                self.sweep(STEP).await?
+                self.sweep(stride.next(self.inner.catalog.asked())).await?
             };
             run.files += swept.files;
             run.bytes += swept.bytes;
@@ -244,25 +243,29 @@ impl Registry {
     }
 
     /// Every step once. False if nothing was due, or nothing may be done.
-    async fn collect_some(&self, run: &mut GcRun) -> Result<bool, Error> {
+    async fn collect_some(&self, run: &mut GcRun, stride: &mut Stride) -> Result<bool, Error> {
         run.waits = self.gc_wait().await?;
         if run.waits.is_some() {
             return Ok(false);
         }
         let (now, rules) = (self.now(), self.rules());
         let manifests = self
-            .step(move |tx| catalog::review_manifests(tx, now, rules.undo_window_ms, STEP))
+            .step(stride, move |tx, rows| {
+                catalog::review_manifests(tx, now, rules.undo_window_ms, rows)
+            })
             .await?;
         let repositories = self
-            .step(move |tx| catalog::purge_repositories(tx, now, STEP))
+            .step(stride, move |tx, rows| catalog::purge_repositories(tx, now, rows))
             .await?;
         let lease_ms = self.rules().lease_ms;
         let purged = self
-            .step(move |tx| catalog::purge(tx, now, lease_ms, STEP))
+            .step(stride, move |tx, rows| catalog::purge(tx, now, lease_ms, rows))
             .await?;
         let read_grace_ms = self.rules().read_grace_ms;
         let links = self
-            .step(move |tx| catalog::review_links(tx, now, read_grace_ms, STEP))
+            .step(stride, move |tx, rows| {
+                catalog::review_links(tx, now, read_grace_ms, rows)
+            })
             .await?;
         run.trashed += manifests.trashed;
         run.emptied += repositories.trashed;
@@ -276,10 +279,11 @@ impl Registry {
     /// One step, and a rest after it.
     async fn step<T: Default + Send + 'static>(
         &self,
-        step: impl Fn(&mut Tx<'_>) -> Result<T, catalog::Error> + Send + 'static,
+        stride: &mut Stride,
+        step: impl Fn(&mut Tx<'_>, usize) -> Result<T, catalog::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let began = Instant::now();
-        let done = self.unless_paused(step).await?;
+        let (began, rows) = (Instant::now(), stride.next(self.inner.catalog.asked()));
+        let done = self.unless_paused(move |tx| step(tx, rows)).await?;
         rest_after(began).await;
         Ok(done)
     }

@@ -7,6 +7,7 @@ mod pulls;
 mod reap;
 mod retention;
 mod scrub;
+mod stride;
 mod sweep;
 
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! Routes and their documentation, declared in one place: what is not in a [`Doc`] is not served, and the other way round.
 //!
-//! A query parameter that the `Doc` does not name is refused, so the document says all that an endpoint takes.
+//! A query parameter that the `Doc` does not name is refused, so the document says all that an endpoint takes. Schemas are made
+//! when somebody asks for the document or sends a body: kept for every route they would be megabytes.
 //! Source: OpenAPI 3.1.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Request;
@@ -37,11 +38,13 @@ const JSON: &str = "application/json";
 #[derive(Default)]
 pub struct Api {
     router: Router,
-    paths: Paths,
-    schemas: Schemas,
+    routes: Vec<(Method, &'static str, Doc)>,
 }
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+/// A schema, and those that it refers to, by their names.
+type Described = (RefOr<Schema>, Vec<(String, RefOr<Schema>)>);
 
 /// The path of the route that answered, for the log and the metrics.
 #[derive(Clone, Copy)]
@@ -51,9 +54,8 @@ pub struct Label(pub &'static str);
 pub struct Doc {
     summary: &'static str,
     queries: Vec<(&'static str, Type, &'static str)>,
-    body: Option<RefOr<Schema>>,
-    answer: RefOr<Schema>,
-    schemas: Vec<(String, RefOr<Schema>)>,
+    body: Option<fn() -> Described>,
+    answer: fn() -> Described,
 }
 
 impl Doc {
@@ -64,8 +66,7 @@ impl Doc {
             summary,
             queries: Vec::new(),
             body: None,
-            answer: RefOr::T(Schema::default()),
-            schemas: Vec::new(),
+            answer: || (RefOr::T(Schema::default()), Vec::new()),
         }
     }
 
@@ -90,46 +91,29 @@ impl Doc {
     /// The JSON body; read with `Given`.
     #[must_use]
     pub fn takes<T: ToSchema>(mut self) -> Self {
-        self.body = Some(self.refer::<T>());
+        self.body = Some(named::<T>);
         self
     }
 
     /// One object.
     #[must_use]
     pub fn answers<T: Document + ToSchema>(mut self) -> Self {
-        let schema = ObjectBuilder::new()
-            .property("schema", word(T::SCHEMA))
-            .required("schema");
-        let whole = AllOfBuilder::new().item(schema).item(self.refer::<T>());
-        self.answer = RefOr::T(whole.into());
+        self.answer = one::<T>;
         self
     }
 
     /// One page of a list.
     #[must_use]
     pub fn lists<T: Item + ToSchema>(mut self) -> Self {
-        let next = ObjectBuilder::new()
-            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-            .description(Some("what `after` takes for the next page; null on the last one"));
-        let list = ObjectBuilder::new()
-            .property("schema", word(T::LIST))
-            .required("schema")
-            .property("items", ArrayBuilder::new().items(self.refer::<T>()))
-            .required("items")
-            .property("next", next)
-            .required("next");
-        self.answer = RefOr::T(list.into());
+        self.answer = list::<T>;
         self
     }
 
-    fn refer<T: ToSchema>(&mut self) -> RefOr<Schema> {
-        T::schemas(&mut self.schemas);
-        self.schemas
-            .push((T::name().into_owned(), <T as PartialSchema>::schema()));
-        RefOr::Ref(Ref::from_schema_name(T::name()))
-    }
-
-    fn operation(&self, method: &Method, path: &str) -> Operation {
+    fn operation(&self, method: &Method, path: &str, schemas: &mut Schemas) -> Operation {
+        let mut described = |(schema, others): Described| {
+            schemas.extend(others);
+            schema
+        };
         let noun = path[ROOT.len()..].split('/').nth(1).unwrap_or_default();
         let in_path = path
             .split('/')
@@ -140,14 +124,16 @@ impl Doc {
             in_query.map(|(name, kind, help)| parameter(name, ParameterIn::Query, kind.clone(), Some(help)));
         let answer = ResponseBuilder::new().description("done").content(
             JSON,
-            ContentBuilder::new().schema(Some(self.answer.clone())).build(),
+            ContentBuilder::new()
+                .schema(Some(described((self.answer)())))
+                .build(),
         );
         let problem = Ref::from_schema_name(Problem::name());
         let refused = ResponseBuilder::new()
             .description("refused or failed, and why")
             .content(JSON, ContentBuilder::new().schema(Some(problem)).build());
-        let body = self.body.clone().map(|schema| {
-            let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = self.body.map(|schema| {
+            let content = ContentBuilder::new().schema(Some(described(schema()))).build();
             RequestBodyBuilder::new().content(JSON, content).build()
         });
         OperationBuilder::new()
@@ -160,6 +146,39 @@ impl Doc {
             .response("default", refused)
             .build()
     }
+}
+
+fn named<T: ToSchema>() -> Described {
+    let mut schemas = Vec::new();
+    T::schemas(&mut schemas);
+    schemas.push((T::name().into_owned(), <T as PartialSchema>::schema()));
+    (RefOr::Ref(Ref::from_schema_name(T::name())), schemas)
+}
+
+fn one<T: Document + ToSchema>() -> Described {
+    let (item, schemas) = named::<T>();
+    let schema = ObjectBuilder::new()
+        .property("schema", word(T::SCHEMA))
+        .required("schema");
+    (
+        RefOr::T(AllOfBuilder::new().item(schema).item(item).into()),
+        schemas,
+    )
+}
+
+fn list<T: Item + ToSchema>() -> Described {
+    let (item, schemas) = named::<T>();
+    let next = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("what `after` takes for the next page; null on the last one"));
+    let list = ObjectBuilder::new()
+        .property("schema", word(T::LIST))
+        .required("schema")
+        .property("items", ArrayBuilder::new().items(item))
+        .required("items")
+        .property("next", next)
+        .required("next");
+    (RefOr::T(list.into()), schemas)
 }
 
 /// What programs call an operation, made of its method and path, neither of which ever changes: `get_repositories_by_name_tags`.
@@ -210,10 +229,13 @@ impl Api {
         doc: Doc,
     ) -> Self {
         assert!(super::serves(path), "{path} is outside {ROOT}");
-        let (filter, documented) = verb(method);
+        let (filter, _) = verb(method);
         let takes = Arc::new(Takes {
             queries: doc.queries.iter().map(|(name, ..)| *name).collect(),
-            body: doc.body.as_ref().map(|body| Shape::new(body, &doc.schemas)),
+            body: doc.body.map(|described| Wanted {
+                described,
+                shape: OnceLock::new(),
+            }),
         });
         let routes: MethodRouter = on(filter, handler)
             .route_layer(from_fn(move |request: Request, next: Next| {
@@ -230,9 +252,7 @@ impl Api {
                 response
             }));
         self.router = self.router.route(path, routes);
-        self.paths
-            .add_path_operation(path, vec![documented], doc.operation(method, path));
-        self.schemas.extend(doc.schemas);
+        self.routes.push((method.clone(), path, doc));
         self
     }
 
@@ -240,17 +260,18 @@ impl Api {
     pub(super) fn into_router(self) -> Router {
         let path = "/api/v1/openapi.json";
         let doc = Doc::new("This document: every route, what it takes and what it answers, in OpenAPI 3.1");
-        let mut paths = self.paths;
-        paths.add_path_operation(path, vec![HttpMethod::Get], doc.operation(&Method::GET, path));
-        let text: Arc<str> = serde_json::to_string_pretty(&document(paths, self.schemas))
-            .unwrap_or_default()
-            .into();
+        let mut routes = self.routes;
+        routes.push((Method::GET, path, doc));
+        let text: Arc<OnceLock<String>> = Arc::default();
+        let routes = Arc::new(routes);
         let label = map_response(move |mut response: Response| async move {
             response.extensions_mut().insert(Label(path));
             response
         });
         let document = get(move || async move {
-            let mut response = axum::body::Body::from(text.to_string()).into_response();
+            let text =
+                text.get_or_init(|| serde_json::to_string_pretty(&document(&routes)).unwrap_or_default());
+            let mut response = axum::body::Body::from(text.clone()).into_response();
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
@@ -266,7 +287,23 @@ impl Api {
 /// What a route takes, as its [`Doc`] says.
 struct Takes {
     queries: Vec<&'static str>,
-    body: Option<Shape>,
+    body: Option<Wanted>,
+}
+
+/// What a body must look like, made when the first one comes.
+struct Wanted {
+    described: fn() -> Described,
+    shape: OnceLock<Shape>,
+}
+
+impl Wanted {
+    fn check(&self, given: &serde_json::Value) -> Result<(), Refusal> {
+        let made = || {
+            let (schema, others) = (self.described)();
+            Shape::new(&schema, &others)
+        };
+        self.shape.get_or_init(made).check(given).map_err(Refusal::bad)
+    }
 }
 
 impl Takes {
@@ -286,7 +323,7 @@ impl Takes {
         }
         let given = request::json(&body)?;
         match &self.body {
-            Some(shape) => shape.check(&given).map_err(Refusal::bad)?,
+            Some(wanted) => wanted.check(&given)?,
             None if given == serde_json::json!({}) => {}
             None => return Err(Refusal::bad("this path takes no body, or an empty object: `{}`")),
         }
@@ -306,7 +343,12 @@ fn verb(method: &Method) -> (MethodFilter, HttpMethod) {
     }
 }
 
-fn document(paths: Paths, mut schemas: Schemas) -> OpenApi {
+fn document(routes: &[(Method, &'static str, Doc)]) -> OpenApi {
+    let (mut paths, mut schemas) = (Paths::default(), Schemas::default());
+    for (method, path, doc) in routes {
+        let (_, documented) = verb(method);
+        paths.add_path_operation(*path, vec![documented], doc.operation(method, path, &mut schemas));
+    }
     let mut of_problem = vec![(Problem::name().into_owned(), Problem::schema())];
     Problem::schemas(&mut of_problem);
     schemas.extend(of_problem);

@@ -82,6 +82,18 @@ async fn run(call: Call, Given(wanted): Given<GcRunRequest>) -> Result<Answer<Gc
     }))
 }
 
+/// A deleted repository is the trash as a whole, which has an end of its own.
+fn of_deleted(name: &oci::RepositoryName, error: registry::Error) -> Refusal {
+    match error {
+        registry::Error::Gone(gone) if matches!(gone.fate, registry::Fate::RepositoryDeleted) => {
+            Refusal::conflict(format!(
+                "repository {name} is deleted: `landfall trash empty {name}` gives its space back at once"
+            ))
+        }
+        other => other.into(),
+    }
+}
+
 /// What is ended at once, and how many manifests that was: first all of it is looked at, so that a name that is not there ends nothing.
 async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<(Vec<GcUrgent>, usize), Refusal> {
     if wanted.dry_run && wanted.urgent.is_empty() {
@@ -98,7 +110,11 @@ async fn urgent(call: &Call, wanted: &GcRunRequest) -> Result<(Vec<GcUrgent>, us
     }
     let mut plan = Vec::new();
     for name in &names {
-        let (manifests, bytes, gone_by) = call.registry().urgent_plan(name).await?;
+        let (manifests, bytes, gone_by) = call
+            .registry()
+            .urgent_plan(name)
+            .await
+            .map_err(|error| of_deleted(name, error))?;
         plan.push(GcUrgent {
             repository: name.to_string(),
             manifests,

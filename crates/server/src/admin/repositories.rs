@@ -44,7 +44,7 @@ pub(super) fn routes(api: Api) -> Api {
         &Method::GET,
         "/api/v1/repositories/{name}/removable",
         removable,
-        Doc::new("One repository, or why immutable tags keep it from being deleted, or renamed to `as`")
+        Doc::new("One repository and the undo window in force there, or why it cannot be deleted, or renamed to `as`")
             .query("as", Type::String, "the new name; a delete is meant if absent")
             .answers::<Repository>(),
     )
@@ -105,8 +105,12 @@ async fn rename(
     if call.registry().rename_repository(&may_delete, &may_push).await? {
         shown(&call, &new).await
     } else {
-        Err(Refusal::conflict(format!("there is a repository {new} already")))
+        Err(taken(&new))
     }
+}
+
+fn taken(new: &RepositoryName) -> Refusal {
+    Refusal::conflict(format!("there is a repository {new} already"))
 }
 
 async fn removable(
@@ -117,12 +121,19 @@ async fn removable(
     let name: RepositoryName = name.parse()?;
     let may_delete = call.may(Delete, &name)?;
     let new: Option<RepositoryName> = params.get("as")?;
-    let may_push = new.map(|new| call.may(Push, &new)).transpose()?;
-    let found = shown(&call, &name).await?;
-    call.registry()
-        .may_repository_go(&may_delete, may_push.as_ref())
-        .await?;
-    Ok(found)
+    let Answer(mut found) = shown(&call, &name).await?;
+    match new {
+        Some(new) => {
+            let may_push = call.may(Push, &new)?;
+            if !call.registry().may_be_renamed(&may_delete, &may_push).await? {
+                return Err(taken(&new));
+            }
+        }
+        None => call.registry().may_be_deleted(&may_delete).await?,
+    }
+    let in_force = call.registry().rules().undo_window_ms;
+    found.undo_window_seconds.get_or_insert(seconds(in_force));
+    Ok(Answer(found))
 }
 
 async fn delete(call: Call, Path(name): Path<String>) -> Result<Answer<RepositoryDeleted>, Refusal> {
@@ -136,7 +147,6 @@ async fn delete(call: Call, Path(name): Path<String>) -> Result<Answer<Repositor
 
 fn repository(view: &RepositoryView) -> Repository {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let seconds = |ms: i64| u64::try_from(ms / 1000).unwrap_or(0);
     Repository {
         name: view.name.to_string(),
         created_at: view.created_at.into(),
@@ -149,4 +159,8 @@ fn repository(view: &RepositoryView) -> Repository {
         last_pull_at: view.last_pull_at.map(Into::into),
         undo_window_seconds: view.settings.undo_window_ms.map(seconds),
     }
+}
+
+fn seconds(ms: i64) -> u64 {
+    u64::try_from(ms / 1000).unwrap_or(0)
 }

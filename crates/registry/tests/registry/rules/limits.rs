@@ -23,6 +23,8 @@ async fn immutable_tags_are_refused_and_kept_by_retention() {
         matches!(&moved, Err(Error::TagImmutable { rule, .. }) if &**rule == "**"),
         "{moved:?}"
     );
+    // What is there already may be pushed again: a client that tries again must not fail.
+    push_image(&registry, "a:v1", 1).await;
     push_image(&registry, "a:latest", 2).await;
     let latest = registry::MoveTo::Reference("latest".parse().unwrap());
     let rolled = registry

@@ -58,8 +58,19 @@ async fn who_comes_under_another_name_is_told_what_is_used_and_what_is_biggest()
         assert!(said.contains("biggest: full/b (20.0 kB)"), "{said}");
     };
     is_told(&words(
+        registry.may_be_renamed(&delete("g/a"), &push("full/a")).await,
+    ));
+    is_told(&words(
         registry.rename_repository(&delete("g/a"), &push("full/a")).await,
     ));
+    // To ask is to change nothing.
+    let may = |new: &'static str| {
+        let registry = registry.clone();
+        async move { registry.may_be_renamed(&delete("g/a"), &push(new)).await.unwrap() }
+    };
+    assert!(may("free/a").await && may("free/a").await && !may("full/b").await);
+    assert!(registry.repository_view(&pull("g/a")).await.is_ok());
+    assert!(registry.repository_view(&pull("free/a")).await.is_err());
     is_told(&words(bring(&registry, place.path(), "full/z").await));
     // Not even an empty repository stays.
     assert!(registry.repository_view(&pull("full/z")).await.is_err());

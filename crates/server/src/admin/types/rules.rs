@@ -187,7 +187,7 @@ pub struct RetentionReport {
 pub struct Mode {
     /// Whether they are refused.
     pub read_only: bool,
-    /// Whether the setting `storage.maintenance.readonly` refuses them.
+    /// Whether the setting `storage.maintenance.readonly.enabled` refuses them.
     pub by_setting: bool,
     /// Whether somebody refuses them, by command or API.
     pub by_command: bool,
