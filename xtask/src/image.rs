@@ -306,7 +306,10 @@ mod tests {
 
     fn house() -> House {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        House { root }
+        House {
+            root,
+            effort: Effort::Tested,
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! twice as many after each step in which nobody came, because every commit has its price.
 
 /// While clients come.
-const ROWS_MIN: usize = 8;
+const ROWS_MIN: usize = 4;
 /// A client who comes while nobody was expected waits some milliseconds, once.
 const ROWS_MAX: usize = 64;
 
@@ -41,6 +41,6 @@ mod tests {
     fn steps_grow_while_nobody_comes_and_are_small_again_with_the_first_client() {
         let mut stride = Stride::new();
         let steps = [1, 1, 1, 1, 1, 2, 2, 3, 4].map(|asked| stride.next(asked));
-        assert_eq!(steps, [8, 16, 32, 64, 64, 8, 16, 8, 8]);
+        assert_eq!(steps, [4, 8, 16, 32, 64, 4, 8, 4, 4]);
     }
 }
