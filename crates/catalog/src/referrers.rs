@@ -33,7 +33,7 @@ pub struct Referrer {
 }
 
 /// What is wanted of the list.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ReferrersWanted {
     /// Referrers of what.
     pub subject: Digest,

@@ -53,10 +53,10 @@ use recall::Recall;
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
     BlobSums, DamageCause, EventKind, Fate, Freeable, Freed, GcStatus, KeptBlob, KeptLink, KeptManifest,
-    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, Referrers,
-    ReferrersPage, ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView,
-    RepositoryViews, RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews,
-    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept, rules_of_reason,
+    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, ReferrersPage,
+    ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews,
+    RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews, TakenTag,
+    TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept, rules_of_reason,
 };
 pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
@@ -64,7 +64,7 @@ pub use damage::Damage;
 pub use error::Error;
 pub use gone::{Gone, Sought};
 pub use jobs::{BackupPlan, GcRun, GcWait, NextRetention};
-pub use list::TagsPage;
+pub use list::{ReferrersFound, TagsPage};
 pub use manifest::{ManifestStat, StoredManifest};
 pub use mode::Mode;
 pub use policies::{Listed, RuleError, RuleSource};
@@ -82,8 +82,8 @@ pub use store::{BlobFile, Intake};
 pub use trash::Emptied;
 pub use upload::{Body, BodyCut, Chunk, UploadStatus};
 
-/// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags and of
-/// repositories each.
+/// Memory for answers of the catalog about manifests, as much about blobs, and a quarter for pages of tags, of referrers
+/// and of repositories each.
 const RECALL_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a probe may take before it counts as failed.
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -116,6 +116,8 @@ struct Inner {
     manifests: Recall<ManifestAsked, KnownManifest>,
     /// Pages of tags that were read lately.
     tag_pages: Recall<list::TagsAsked, Arc<TagsPage>>,
+    /// Pages of referrers that were read lately.
+    referrer_pages: Recall<list::ReferrersAsked, Arc<ReferrersPage>>,
     /// Pages of repositories that were read lately.
     repository_pages: Recall<list::RepositoriesAsked, Arc<catalog::RepositoriesPage>>,
     /// Blobs that were read lately.
@@ -157,6 +159,7 @@ impl Registry {
         let inner = Inner {
             manifests: Recall::new(RECALL_BYTES),
             tag_pages: Recall::new(RECALL_BYTES / 4),
+            referrer_pages: Recall::new(RECALL_BYTES / 4),
             repository_pages: Recall::new(RECALL_BYTES / 4),
             blobs: Recall::new(RECALL_BYTES),
             catalog,

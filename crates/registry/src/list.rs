@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use access::{Caller, Permit, Pull};
-use catalog::{Aspect, Referrers, ReferrersWanted, RepositoriesPage};
+use catalog::{Aspect, Referrer, Referrers, ReferrersPage, ReferrersWanted, RepositoriesPage};
 use oci::{RepositoryName, Tag};
 
 use crate::recall::Answer;
@@ -23,6 +23,8 @@ pub struct TagsPage {
 
 /// What a page of tags is asked by: of which repository, after which, and how many at most.
 pub(crate) type TagsAsked = (RepositoryName, Option<String>, Option<usize>);
+/// What a page of referrers is asked by: of which repository, and what is wanted.
+pub(crate) type ReferrersAsked = (RepositoryName, ReferrersWanted);
 /// What a page of repositories is asked by.
 pub(crate) type RepositoriesAsked = (Option<String>, usize);
 
@@ -36,6 +38,28 @@ impl Answer for Arc<TagsPage> {
     fn bytes(&self) -> usize {
         bytes_of(&self.tags)
     }
+}
+
+impl Answer for Arc<ReferrersPage> {
+    fn bytes(&self) -> usize {
+        let bytes = |one: &Referrer| {
+            let texts = [&one.artifact_type, &one.annotations];
+            let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+            size_of::<Referrer>() + one.media_type.len() + texts
+        };
+        self.entries.iter().map(bytes).sum()
+    }
+}
+
+/// Bytes of artifact types with which a page of referrers is kept: what is asked for is to be smaller than what is answered.
+const TYPES_BYTES_MAX: usize = 256;
+
+/// A page of referrers, or what it weighs.
+pub enum ReferrersFound {
+    /// The page.
+    Page(Arc<ReferrersPage>),
+    /// It has more bytes than were wanted at once: about so many.
+    Heavy(usize),
 }
 
 fn bytes_of(names: &[String]) -> usize {
@@ -129,9 +153,25 @@ impl Registry {
         &self,
         permit: &Permit<Pull>,
         wanted: ReferrersWanted,
-    ) -> Result<Referrers, Error> {
+    ) -> Result<ReferrersFound, Error> {
         let repository = permit.repository().clone();
+        let is_short = wanted.types.iter().map(String::len).sum::<usize>() <= TYPES_BYTES_MAX;
+        let stamp = self.inner.catalog.stamp(&repository, Aspect::Manifests);
+        let asked = (repository.clone(), wanted.clone());
+        let (known, open) = self.inner.referrer_pages.look(asked, stamp);
+        if let Some(page) = known {
+            return Ok(ReferrersFound::Page(page));
+        }
         let find = move |tx: &mut catalog::Tx<'_>| catalog::list_referrers(tx, &repository, &wanted);
-        Ok(self.inner.catalog.read(find).await?)
+        match self.inner.catalog.read(find).await? {
+            Referrers::Heavy { bytes } => Ok(ReferrersFound::Heavy(bytes)),
+            Referrers::Page(page) => {
+                let page = Arc::new(page);
+                if is_short {
+                    self.inner.referrer_pages.keep(open, &page);
+                }
+                Ok(ReferrersFound::Page(page))
+            }
+        }
     }
 }

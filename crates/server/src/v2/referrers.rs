@@ -4,11 +4,13 @@
 //! page found no room in memory in time.
 //! Source: distribution-spec "Listing Referrers" (end-12).
 
+use std::sync::Arc;
+
 use access::{Permit, Pull};
 use catalog_entry::Entry;
 use http::Response;
 use oci::{Digest, RepositoryName, media_types};
-use registry::{Error, Referrers, ReferrersPage, ReferrersWanted};
+use registry::{Error, ReferrersFound, ReferrersPage, ReferrersWanted};
 use serde::Serialize;
 
 use super::page::{self, Wanted};
@@ -26,10 +28,10 @@ const PAGE_WEIGHT: usize = 2;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+struct Index<'a> {
     schema_version: u8,
     media_type: &'static str,
-    manifests: Vec<Entry>,
+    manifests: Vec<Entry<'a>>,
 }
 
 /// end-12: `GET /v2/<name>/referrers/<digest>?artifactType=&n=` -> 200, always; 400 DIGEST_INVALID.
@@ -55,11 +57,12 @@ pub(crate) async fn list(
     let index = Index {
         schema_version: 2,
         media_type: media_types::OCI_INDEX,
-        manifests: page.entries.into_iter().map(Entry::from).collect(),
+        manifests: page.entries.iter().map(Entry::from).collect(),
     };
     let mut document = Vec::with_capacity(bytes);
     serde_json::to_writer(&mut document, &index).map_err(|error| Error::Interrupted(error.to_string()))?;
     drop(index);
+    drop(page);
     let document = seat.shrink(document.len()).hold(document.into());
     let mut response = page::answer(document, media_types::OCI_INDEX);
     if !types.is_empty() {
@@ -81,19 +84,19 @@ async fn read(
     x: &Exchange<'_>,
     permit: &Permit<Pull>,
     mut wanted: ReferrersWanted,
-) -> Result<(ReferrersPage, Seat, usize), Refusal> {
+) -> Result<(Arc<ReferrersPage>, Seat, usize), Refusal> {
     let registry = &x.server.registry;
     let bytes = match registry.referrers(permit, wanted.clone()).await? {
-        Referrers::Page(page) => return Ok((page, Seat::uncounted(), SMALL)),
-        Referrers::Heavy { bytes } => bytes,
+        ReferrersFound::Page(page) => return Ok((page, Seat::uncounted(), SMALL)),
+        ReferrersFound::Heavy(bytes) => bytes,
     };
     let seat = x.server.manifests.take(bytes.saturating_mul(PAGE_WEIGHT)).await;
     let seat = seat.map_err(|_| Error::Busy)?;
     (wanted.bytes_max, wanted.heavy) = (bytes.min(PAGE_BYTES_MAX), bytes);
     match registry.referrers(permit, wanted).await? {
-        Referrers::Page(page) => Ok((page, seat, bytes)),
+        ReferrersFound::Page(page) => Ok((page, seat, bytes)),
         // Its first entry went, and the next one is alone larger than all that was weighed.
-        Referrers::Heavy { .. } => Err(Error::Busy.into()),
+        ReferrersFound::Heavy(_) => Err(Error::Busy.into()),
     }
 }
 
@@ -106,27 +109,28 @@ mod catalog_entry {
 
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    pub(super) struct Entry {
-        media_type: String,
+    pub(super) struct Entry<'a> {
+        media_type: &'a str,
         digest: String,
         size: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
-        artifact_type: Option<String>,
+        artifact_type: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        annotations: Option<Box<RawValue>>,
+        annotations: Option<&'a RawValue>,
     }
 
-    impl From<Referrer> for Entry {
-        fn from(referrer: Referrer) -> Self {
+    impl<'a> From<&'a Referrer> for Entry<'a> {
+        fn from(referrer: &'a Referrer) -> Self {
             Self {
-                media_type: referrer.media_type,
+                media_type: &referrer.media_type,
                 digest: referrer.digest.to_string(),
                 size: referrer.size,
-                artifact_type: referrer.artifact_type,
+                artifact_type: referrer.artifact_type.as_deref(),
                 // Written by us when the manifest was pushed, so it is JSON.
                 annotations: referrer
                     .annotations
-                    .and_then(|text| RawValue::from_string(text).ok()),
+                    .as_deref()
+                    .and_then(|text| serde_json::from_str(text).ok()),
             }
         }
     }
