@@ -156,7 +156,8 @@ impl Catalog {
         }
     }
 
-    /// How often clients wanted something so far, stamps or writes: while it grows, work that nobody waits for is in their way.
+    /// How many stamps and writes of the foreground were asked for here so far: while it grows, somebody is served whom work that
+    /// nobody waits for could hold up.
     #[must_use]
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)

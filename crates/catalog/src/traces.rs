@@ -19,6 +19,8 @@ pub struct Trace {
     pub by: Option<String>,
     /// Until when it can be taken back; none: it cannot, or could not be all along.
     pub until: Option<i64>,
+    /// Whether what it took is still there, so that it can be taken back after that too, until the collector comes.
+    pub is_there: bool,
     /// The retention rules that took it.
     pub rules: Option<String>,
 }
@@ -47,7 +49,8 @@ pub fn trace_manifest(
         Reference::Tag(tag) => trace_tag(tx, repo, tag),
         Reference::Digest(digest) => tx.first(
             "SELECT o.at, u.name, CASE WHEN m.purge_at < o.until THEN m.purge_at WHEN m.id IS NULL THEN NULL ELSE o.until END,
-               o.undone_by IS NOT NULL, o.reason
+               o.undone_by IS NOT NULL, o.reason,
+               EXISTS (SELECT 1 FROM manifests h WHERE h.trash_op = o.id AND h.trashed_at IS NOT NULL AND o.until > o.at)
              FROM op_manifests d JOIN ops o ON o.id = d.op_id LEFT JOIN users u ON u.id = o.actor
              LEFT JOIN manifests m ON m.repo_id = o.repo_id AND m.digest = d.digest
              WHERE d.digest = ?2 AND o.repo_id = ?1 ORDER BY d.op_id DESC LIMIT 1",
@@ -71,7 +74,7 @@ pub fn trace_blob(tx: &mut Tx<'_>, name: &RepositoryName, digest: &Digest) -> Re
         return Ok(None);
     }
     tx.first(
-        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason FROM ops o LEFT JOIN users u ON u.id = o.actor
+        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason, 0 > 1 FROM ops o LEFT JOIN users u ON u.id = o.actor
          WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.target = ?2
          ORDER BY o.until DESC, o.id DESC LIMIT 1",
         values![repo.id, &digest.to_string()],
@@ -82,7 +85,7 @@ pub fn trace_blob(tx: &mut Tx<'_>, name: &RepositoryName, digest: &Digest) -> Re
 /// What became of a repository that is not there.
 pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<Trace>, Error> {
     let gone = tx.first(
-        "SELECT o.at, u.name, r.purge_at, o.state > 0 FROM repos r JOIN ops o ON o.id = r.delete_op
+        "SELECT o.at, u.name, r.purge_at, o.state > 0 OR o.until <= o.at FROM repos r JOIN ops o ON o.id = r.delete_op
          LEFT JOIN users u ON u.id = o.actor WHERE r.name = ?1 AND r.deleted_at IS NOT NULL ORDER BY r.id DESC LIMIT 1",
         values![name],
         |row: &Row<'_>| {
@@ -92,6 +95,7 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
                 at: row.get(0)?,
                 by: row.get(1)?,
                 until: if row.get(3)? { None } else { until },
+                is_there: true,
                 rules: None,
             })
         },
@@ -111,6 +115,7 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
                 at: row.get(0)?,
                 by: row.get(1)?,
                 until: None,
+                is_there: false,
                 rules: None,
             })
         },
@@ -121,7 +126,8 @@ pub fn trace_repository(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option
 fn trace_tag(tx: &mut Tx<'_>, repo: Repo, tag: &Tag) -> Result<Option<Trace>, Error> {
     tx.first(
         "SELECT o.at, u.name, CASE WHEN m.purge_at < o.until THEN m.purge_at WHEN m.id IS NULL THEN NULL ELSE o.until END,
-           o.undone_by IS NOT NULL, o.reason
+           o.undone_by IS NOT NULL, o.reason,
+           EXISTS (SELECT 1 FROM manifests h WHERE h.trash_op = o.id AND h.trashed_at IS NOT NULL AND o.until > o.at)
          FROM tag_events e JOIN ops o ON o.id = e.op_id LEFT JOIN users u ON u.id = o.actor
          LEFT JOIN manifests m ON m.repo_id = e.repo_id AND m.digest = e.old_digest
          WHERE e.repo_id = ?1 AND e.name = ?2 ORDER BY e.seq DESC LIMIT 1",
@@ -138,6 +144,7 @@ fn deleted(row: &Row<'_>) -> Result<Trace, Error> {
         at: row.get(0)?,
         by: row.get(1)?,
         until: if row.get(3)? { None } else { until },
+        is_there: row.get(5)?,
         rules: reason.as_deref().and_then(rules_of_reason).map(str::to_owned),
     })
 }

@@ -38,6 +38,8 @@ pub struct Gone {
     pub rules: Option<String>,
     /// Until when it can be brought back, if it can.
     pub until: Option<i64>,
+    /// Whether it is still there after that, for the collector to come.
+    pub is_there: bool,
     /// The time at which this is said.
     pub now: i64,
 }
@@ -91,8 +93,7 @@ impl fmt::Display for Gone {
                 target
             }
         };
-        // What was emptied by hand, or never had a window, ends with its beginning.
-        match self.until.filter(|&until| until > self.at) {
+        match self.until.filter(|&until| until > self.now || self.is_there) {
             Some(until) if until > self.now => write!(
                 f,
                 "; `landfall trash restore {target}` brings it back until {}",
@@ -187,6 +188,7 @@ impl Registry {
                 by: trace.by,
                 rules: trace.rules,
                 until: trace.until,
+                is_there: trace.is_there,
                 now: self.now(),
             })),
             (None, Sought::Manifest(reference)) => Error::ManifestUnknown(reference),
@@ -214,6 +216,7 @@ mod tests {
             by: Some("busy".to_owned()),
             rules: None,
             until,
+            is_there: until == Some(NOW - 1),
             now: NOW,
         };
         gone.to_string()
@@ -229,6 +232,7 @@ mod tests {
             by: None,
             rules: Some("rest".to_owned()),
             until: Some(NOW + 7 * DAY),
+            is_there: true,
             now: NOW,
         };
         assert_eq!(
@@ -252,7 +256,7 @@ mod tests {
              is collected, `landfall trash restore team/app:1.2` brings it back"
         );
         assert_eq!(
-            gone(tag.clone(), Fate::Deleted, Some(NOW - 3 * MINUTE)),
+            gone(tag.clone(), Fate::Deleted, Some(NOW - 2)),
             "team/app:1.2 was deleted 3 minutes ago by busy, and the time to bring it back is over"
         );
         assert_eq!(

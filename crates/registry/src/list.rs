@@ -51,8 +51,10 @@ impl Answer for Arc<ReferrersPage> {
     }
 }
 
-/// Bytes of artifact types with which a page of referrers is kept: what is asked for is to be smaller than what is answered.
-const TYPES_BYTES_MAX: usize = 256;
+/// Bytes of memory in the artifact types of a page that is kept: what is asked for is to be smaller than what is answered.
+const TYPES_BYTES_MAX: usize = 300;
+/// What a text takes of memory beside its own bytes.
+const TEXT_BYTES: usize = 64;
 
 /// A page of referrers, or what it weighs.
 pub enum ReferrersFound {
@@ -155,7 +157,12 @@ impl Registry {
         wanted: ReferrersWanted,
     ) -> Result<ReferrersFound, Error> {
         let repository = permit.repository().clone();
-        let is_short = wanted.types.iter().map(String::len).sum::<usize>() <= TYPES_BYTES_MAX;
+        let is_short = wanted
+            .types
+            .iter()
+            .map(|text| TEXT_BYTES + text.len())
+            .sum::<usize>()
+            <= TYPES_BYTES_MAX;
         let stamp = self.inner.catalog.stamp(&repository, Aspect::Manifests);
         let asked = (repository.clone(), wanted.clone());
         let (known, open) = self.inner.referrer_pages.look(asked, stamp);

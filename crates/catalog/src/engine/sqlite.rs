@@ -319,8 +319,10 @@ impl Writer {
         self.statement("SAVEPOINT operation")?;
         let mut tx = Tx::new(Engine::Sqlite(&self.session));
         job.run(&mut tx);
-        touched.extend_from_slice(tx.touched());
         let undo = tx.is_given_up() || job.failure().is_some();
+        if !undo {
+            touched.extend_from_slice(tx.touched());
+        }
         if self.session.raw.is_autocommit() {
             // A full disk, or a failing one, makes SQLite undo everything.
             return Err(job.failure().cloned().unwrap_or(Error::Closed));

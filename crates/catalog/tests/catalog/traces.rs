@@ -22,7 +22,12 @@ story!(who_deleted_it_and_until_when_is_told, async |house: &House| {
         at: now,
         by: Some("ann".to_owned()),
         until: Some(now + UNDO),
+        is_there: false,
         rules: None,
+    };
+    let there = Trace {
+        is_there: true,
+        ..deleted.clone()
     };
     house
         .write(move |tx| catalog::delete_tag(tx, &repo("a"), &tag("1.0"), now, KEEP, UNDO, Some("ann")))
@@ -32,8 +37,8 @@ story!(who_deleted_it_and_until_when_is_told, async |house: &House| {
     house
         .write(move |tx| catalog::trash_manifest(tx, &repo("a"), &wanted, now, UNDO, Some("ann")))
         .await;
-    assert_eq!(trace(house, "a", "1.1").await, Some(deleted.clone()));
-    assert_eq!(trace(house, "a", &image.to_string()).await, Some(deleted.clone()));
+    assert_eq!(trace(house, "a", "1.1").await, Some(there.clone()));
+    assert_eq!(trace(house, "a", &image.to_string()).await, Some(there.clone()));
     let blob = digest("layer");
     let hide = move |tx: &mut catalog::Tx<'_>| {
         catalog::unlink_blob(tx, &repo("a"), &blob, now, UNDO, Some("ann"))?;
@@ -41,6 +46,8 @@ story!(who_deleted_it_and_until_when_is_told, async |house: &House| {
     };
     assert_eq!(house.write(hide).await, Some(deleted.clone()));
     house.pass(UNDO + LEASE);
+    // Until the collector comes it is as it was.
+    assert_eq!(trace(house, "a", "1.1").await, Some(there.clone()));
     house.collect().await;
     assert_eq!(
         trace(house, "a", &image.to_string()).await,
@@ -70,6 +77,15 @@ story!(
         assert_eq!(
             (told.fate, told.until),
             (Fate::RepositoryDeleted, Some(deleted.until))
+        );
+        house
+            .write(move |tx| catalog::empty_trash(tx, None, now, now + 5, None, 10))
+            .await;
+        let told = trace(house, "b", "1.0").await.unwrap();
+        assert_eq!(
+            (told.fate, told.until),
+            (Fate::RepositoryDeleted, None),
+            "emptied"
         );
         assert_eq!(trace(house, "a", "1.0").await, None);
     }

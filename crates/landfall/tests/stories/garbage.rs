@@ -118,6 +118,16 @@ fn who_needs_space_at_once_ends_the_trash_of_a_repository_after_a_plan_and_a_yes
     );
     landfall.push("team/app", "v1", &image);
     landfall.expect_image("team/app", "v1", &image);
+    // A deleted repository is trash as a whole, and the refusal says what ends that.
+    landfall.done(&["repo", "delete", "team/app", "--yes"]);
+    let refused = landfall.does(&["gc", "run", "--urgent", "team/app", "--yes"]);
+    assert!(
+        refused.code == Some(6) && refused.stderr.contains("`landfall trash empty --repo team/app`"),
+        "{refused:?}"
+    );
+    landfall.done(&["trash", "empty", "--repo", "team/app", "--yes"]);
+    let refused = landfall.does(&["trash", "restore", "team/app"]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
 }
 
 #[test]

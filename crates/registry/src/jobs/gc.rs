@@ -79,7 +79,7 @@ impl GcWait {
 
 /// What the collector remembers between two turns.
 pub(crate) struct Collector {
-    /// Held for a turn: two at once would only be in each other's way.
+    /// Held for a round of steps: two at once would only be in each other's way.
     turn: tokio::sync::Mutex<Stride>,
     /// The start, by the clock that nobody sets.
     started_boot_ms: i64,
@@ -104,9 +104,10 @@ impl Collector {
 impl Registry {
     /// Collects all that is due, and says what was done.
     pub async fn gc_run(&self) -> Result<GcRun, Error> {
-        let mut stride = self.inner.collector.turn.lock().await;
         let mut run = GcRun::default();
         loop {
+            // Anew for each round: who needs space at once comes in between.
+            let mut stride = self.inner.collector.turn.lock().await;
             let worked = self.collect_some(&mut run, &mut stride).await?;
             let swept = if run.waits.as_ref().is_some_and(GcWait::keeps_bytes) {
                 Swept::default()

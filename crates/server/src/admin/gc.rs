@@ -85,9 +85,11 @@ async fn run(call: Call, Given(wanted): Given<GcRunRequest>) -> Result<Answer<Gc
 /// A deleted repository is the trash as a whole, which has an end of its own.
 fn of_deleted(name: &oci::RepositoryName, error: registry::Error) -> Refusal {
     match error {
-        registry::Error::Gone(gone) if matches!(gone.fate, registry::Fate::RepositoryDeleted) => {
+        registry::Error::Gone(gone)
+            if matches!(gone.fate, registry::Fate::RepositoryDeleted) && gone.until.is_some() =>
+        {
             Refusal::conflict(format!(
-                "repository {name} is deleted: `landfall trash empty {name}` gives its space back at once"
+                "repository {name} is deleted: `landfall trash empty --repo {name}` gives its space back at once"
             ))
         }
         other => other.into(),
