@@ -4,6 +4,7 @@
 //! entries take as JSON. Never fails for what is not there. Source: distribution-spec "Listing Referrers".
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use oci::{Digest, RepositoryName};
 
@@ -53,7 +54,7 @@ pub struct ReferrersWanted {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Referrers {
     /// The page.
-    Page(ReferrersPage),
+    Page(Arc<ReferrersPage>),
     /// It has more bytes than were wanted at once.
     Heavy {
         /// About how many.
@@ -90,7 +91,7 @@ pub fn list_referrers(
     wanted: &ReferrersWanted,
 ) -> Result<Referrers, Error> {
     let Some(repo) = Repo::find(tx, repo)? else {
-        return Ok(Referrers::Page(ReferrersPage::default()));
+        return Ok(Referrers::Page(Arc::default()));
     };
     let mut types: Vec<_> = wanted.types.iter().map(|wanted| storable(wanted)).collect();
     types.sort();
@@ -104,10 +105,8 @@ pub fn list_referrers(
     }
     let next = outline.ids.last().filter(|_| outline.more).copied();
     let entries = outline.ids.iter().map(|&id| entry(tx, id));
-    Ok(Referrers::Page(ReferrersPage {
-        entries: entries.collect::<Result<_, _>>()?,
-        next,
-    }))
+    let entries = entries.collect::<Result<_, _>>()?;
+    Ok(Referrers::Page(Arc::new(ReferrersPage { entries, next })))
 }
 
 /// What fits on the page. `marks` gives so many after a place, and is asked for a batch at a time: a page of a few

@@ -74,7 +74,7 @@ pub fn trace_blob(tx: &mut Tx<'_>, name: &RepositoryName, digest: &Digest) -> Re
         return Ok(None);
     }
     tx.first(
-        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason, 0 > 1 FROM ops o LEFT JOIN users u ON u.id = o.actor
+        "SELECT o.at, u.name, o.until, o.undone_by IS NOT NULL, o.reason, FALSE FROM ops o LEFT JOIN users u ON u.id = o.actor
          WHERE o.repo_id = ?1 AND o.until IS NOT NULL AND o.undone_by IS NULL AND o.target = ?2
          ORDER BY o.until DESC, o.id DESC LIMIT 1",
         values![repo.id, &digest.to_string()],

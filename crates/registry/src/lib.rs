@@ -53,10 +53,10 @@ use recall::Recall;
 pub use blob::{Blob, Content, MountFrom};
 pub use catalog::{
     BlobSums, DamageCause, EventKind, Fate, Freeable, Freed, GcStatus, KeptBlob, KeptLink, KeptManifest,
-    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, ReferrersPage,
-    ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView, RepositoryViews,
-    RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews, TakenTag,
-    TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept, rules_of_reason,
+    Limited, MoveTo, Needs, OverQuota, Pause, PauseCause, Pending, PolicyKind, Referrer, Referrers,
+    ReferrersPage, ReferrersWanted, Renamed, RepositoryDeleted, RepositorySettings, RepositoryView,
+    RepositoryViews, RestoreWish, Restored, RetentionRun, TagEvent, TagMoved, TagSpace, TagView, TagViews,
+    TakenTag, TrashEntry, TrashKind, TrashPage, TrashPlace, Untagged, Usage, WhyKept, rules_of_reason,
 };
 pub use check::{Check, CheckReport, CheckRun, CheckWatcher, Problem};
 pub use clock::{Clock, SystemClock};
@@ -64,7 +64,7 @@ pub use damage::Damage;
 pub use error::Error;
 pub use gone::{Gone, Sought};
 pub use jobs::{BackupPlan, GcRun, GcWait, NextRetention};
-pub use list::{ReferrersFound, TagsPage};
+pub use list::TagsPage;
 pub use manifest::{ManifestStat, StoredManifest};
 pub use mode::Mode;
 pub use policies::{Listed, RuleError, RuleSource};

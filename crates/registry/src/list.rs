@@ -56,14 +56,6 @@ const TYPES_BYTES_MAX: usize = 300;
 /// What a text takes of memory beside its own bytes.
 const TEXT_BYTES: usize = 64;
 
-/// A page of referrers, or what it weighs.
-pub enum ReferrersFound {
-    /// The page.
-    Page(Arc<ReferrersPage>),
-    /// It has more bytes than were wanted at once: about so many.
-    Heavy(usize),
-}
-
 fn bytes_of(names: &[String]) -> usize {
     names.iter().map(|name| size_of::<String>() + name.len()).sum()
 }
@@ -155,7 +147,7 @@ impl Registry {
         &self,
         permit: &Permit<Pull>,
         wanted: ReferrersWanted,
-    ) -> Result<ReferrersFound, Error> {
+    ) -> Result<Referrers, Error> {
         let repository = permit.repository().clone();
         let is_short = wanted
             .types
@@ -167,18 +159,15 @@ impl Registry {
         let asked = (repository.clone(), wanted.clone());
         let (known, open) = self.inner.referrer_pages.look(asked, stamp);
         if let Some(page) = known {
-            return Ok(ReferrersFound::Page(page));
+            return Ok(Referrers::Page(page));
         }
         let find = move |tx: &mut catalog::Tx<'_>| catalog::list_referrers(tx, &repository, &wanted);
-        match self.inner.catalog.read(find).await? {
-            Referrers::Heavy { bytes } => Ok(ReferrersFound::Heavy(bytes)),
-            Referrers::Page(page) => {
-                let page = Arc::new(page);
-                if is_short {
-                    self.inner.referrer_pages.keep(open, &page);
-                }
-                Ok(ReferrersFound::Page(page))
-            }
+        let found = self.inner.catalog.read(find).await?;
+        if let Referrers::Page(page) = &found
+            && is_short
+        {
+            self.inner.referrer_pages.keep(open, page);
         }
+        Ok(found)
     }
 }

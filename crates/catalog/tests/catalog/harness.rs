@@ -375,7 +375,7 @@ pub(crate) fn page_of_referrers(
     wanted: &ReferrersWanted,
 ) -> Result<ReferrersPage, Error> {
     match catalog::list_referrers(tx, &repo(from), wanted)? {
-        Referrers::Page(page) => Ok(page),
+        Referrers::Page(page) => Ok(std::sync::Arc::unwrap_or_clone(page)),
         Referrers::Heavy { bytes } => panic!("{bytes} bytes are too heavy for nobody here"),
     }
 }

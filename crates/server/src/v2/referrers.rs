@@ -10,7 +10,7 @@ use access::{Permit, Pull};
 use catalog_entry::Entry;
 use http::Response;
 use oci::{Digest, RepositoryName, media_types};
-use registry::{Error, ReferrersFound, ReferrersPage, ReferrersWanted};
+use registry::{Error, Referrers, ReferrersPage, ReferrersWanted};
 use serde::Serialize;
 
 use super::page::{self, Wanted};
@@ -87,16 +87,16 @@ async fn read(
 ) -> Result<(Arc<ReferrersPage>, Seat, usize), Refusal> {
     let registry = &x.server.registry;
     let bytes = match registry.referrers(permit, wanted.clone()).await? {
-        ReferrersFound::Page(page) => return Ok((page, Seat::uncounted(), SMALL)),
-        ReferrersFound::Heavy(bytes) => bytes,
+        Referrers::Page(page) => return Ok((page, Seat::uncounted(), SMALL)),
+        Referrers::Heavy { bytes } => bytes,
     };
     let seat = x.server.manifests.take(bytes.saturating_mul(PAGE_WEIGHT)).await;
     let seat = seat.map_err(|_| Error::Busy)?;
     (wanted.bytes_max, wanted.heavy) = (bytes.min(PAGE_BYTES_MAX), bytes);
     match registry.referrers(permit, wanted).await? {
-        ReferrersFound::Page(page) => Ok((page, seat, bytes)),
+        Referrers::Page(page) => Ok((page, seat, bytes)),
         // Its first entry went, and the next one is alone larger than all that was weighed.
-        ReferrersFound::Heavy(_) => Err(Error::Busy.into()),
+        Referrers::Heavy { .. } => Err(Error::Busy.into()),
     }
 }
 
